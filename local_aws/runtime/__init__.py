@@ -1,0 +1,1 @@
+"""What runs a container's command without a container engine."""

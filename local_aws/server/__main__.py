@@ -1,0 +1,117 @@
+"""Run the server in this process: `python -m local_aws.server --home DIR --port N` (used by `local-aws start`)."""
+
+import argparse
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+from local_aws.config import ACCOUNT_ID, DEFAULT_REGION, DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
+
+log = logging.getLogger("local_aws")
+
+
+def _clean_environment() -> None:
+    """moto makes boto3 sessions of its own: nothing of a real account may be near them."""
+    for name in [n for n in os.environ if n.startswith(("AWS_", "MOTO_"))]:
+        del os.environ[name]
+    os.environ.update(
+        AWS_ACCESS_KEY_ID=DUMMY_ACCESS_KEY,
+        AWS_SECRET_ACCESS_KEY=DUMMY_SECRET_KEY,
+        AWS_DEFAULT_REGION=DEFAULT_REGION,
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        MOTO_ACCOUNT_ID=ACCOUNT_ID,
+        MOTO_IAM_LOAD_MANAGED_POLICIES="true",
+    )
+
+
+def _write_record(home: Path, record: dict) -> None:
+    temporary = home / "server.json.new"
+    temporary.write_text(json.dumps(record, indent=1), "utf-8")
+    temporary.replace(home / "server.json")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m local_aws.server", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True, help="0: the system chooses a free one")
+    options = parser.parse_args(argv)
+    home: Path = options.home.resolve()
+    (home / "logs").mkdir(parents=True, exist_ok=True)
+    _clean_environment()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for noisy in ("waitress", "botocore", "werkzeug"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+    # Held for as long as this process lives: the truth about 'is it running', unlike a pid file.
+    lock = (home / "server.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"another local_aws server is using {home}", file=sys.stderr)
+        return 3
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", options.port))
+    except OSError as error:
+        print(f"cannot listen on 127.0.0.1:{options.port}: {error.strerror}", file=sys.stderr)
+        return 4
+    port = listener.getsockname()[1]
+
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from waitress import create_server
+
+    from local_aws.server.accesslog import AccessLog
+    from local_aws.server.app import LocalAwsApp
+    from local_aws.server.front import Front
+
+    ending = threading.Event()
+    app = LocalAwsApp(home)
+    app.endpoint_url = f"http://127.0.0.1:{port}"
+    app.load_services()
+    moto_app = DomainDispatcherApplication(create_backend_app)
+    front = Front(app, moto_app, AccessLog(home / "logs" / "access.jsonl"), ending.set)
+    server = create_server(
+        front,
+        sockets=[listener],
+        threads=16,
+        channel_timeout=600,
+        max_request_body_size=2**40,
+        ident="local_aws",
+    )
+    app.start()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    signal.signal(signal.SIGINT, lambda *_: ending.set())
+    threading.Thread(target=server.run, name="http", daemon=True).start()
+    _write_record(
+        home,
+        {
+            "pid": os.getpid(),
+            "port": port,
+            "endpoint_url": app.endpoint_url,
+            "region": app.region,
+            "account_id": app.account_id,
+            "started": time.time(),
+        },
+    )
+    log.info("listening on %s, home %s", app.endpoint_url, home)
+    while not ending.wait(3600):
+        pass
+    log.info("stopping")
+    app.stop()
+    (home / "server.json").unlink(missing_ok=True)
+    logging.shutdown()
+    os._exit(0)  # waitress's threads are daemons; everything that must be written is written
+
+
+if __name__ == "__main__":
+    sys.exit(main())

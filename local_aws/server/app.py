@@ -1,0 +1,83 @@
+"""`LocalAwsApp`: what the services of local_aws build on."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from local_aws.config import ACCOUNT_ID, DEFAULT_REGION
+
+# Each is a module with `register(app: LocalAwsApp)`. A new service is one folder or module and one line here.
+SERVICES = [
+    "local_aws.services.iam",
+    "local_aws.services.records",
+]
+
+Handler = Callable[[dict, Callable], Iterable[bytes]]
+log = logging.getLogger("local_aws")
+
+
+class LocalAwsApp:
+    """One local AWS. Services get it in `register` and may keep it.
+
+    `lock` guards moto's state, which is not safe for threads: hold it while a backend is read or changed from
+    a thread of one's own (API methods of moto's response classes run with it already held).
+    """
+
+    def __init__(self, home: Path):
+        self.home = home
+        self.endpoint_url = ""  # set as soon as the port is known
+        self.account_id = ACCOUNT_ID
+        self.region = DEFAULT_REGION
+        self.lock = threading.RLock()
+        self.fast_paths: list[tuple[str, str, Handler]] = []
+        self.status_sources: list[Callable[[], list[dict]]] = []
+        self._starters: list[Callable[[], None]] = []
+        self._stoppers: list[Callable[[], None]] = []
+
+    # -- for services ---------------------------------------------------------------------------------------------
+    def backend(self, service: str, account: str = ACCOUNT_ID, region: str = DEFAULT_REGION) -> Any:
+        """moto's backend object of a service (`s3` and `iam` are global: the region does not matter)."""
+        import moto.backends
+
+        backends = moto.backends.get_backend(service)[account]
+        return backends["aws" if "aws" in backends.regions else region]
+
+    def on_start(self, function: Callable[[], None]) -> None:
+        """Call it when the state is loaded and the address is known, before the first request."""
+        self._starters.append(function)
+
+    def on_stop(self, function: Callable[[], None]) -> None:
+        """Call it when the server ends in an orderly way (stop, Ctrl-C, SIGTERM)."""
+        self._stoppers.append(function)
+
+    def before(self, path_prefix: str, handler: Handler, service: str = "sagemaker") -> None:
+        """A WSGI handler for requests signed for `service` under this path: no moto, no lock, no state."""
+        self.fast_paths.append((path_prefix, service, handler))
+
+    def status(self, source: Callable[[], list[dict]]) -> None:
+        """`source()` lists what runs now as dicts with `kind`, `name`, `status`, `since` for `local-aws status`."""
+        self.status_sources.append(source)
+
+    def changed(self, service: str, account: str = ACCOUNT_ID, region: str = DEFAULT_REGION) -> None:
+        """Persist this backend before returning. For changes made outside of an API request."""
+
+    # -- for the server -------------------------------------------------------------------------------------------
+    def load_services(self) -> None:
+        """Import every module in `SERVICES` and register it."""
+        for name in SERVICES:
+            import_module(name).register(self)
+
+    def start(self) -> None:
+        for function in self._starters:
+            function()
+
+    def stop(self) -> None:
+        """Run every stopper, also when one of them fails."""
+        for function in reversed(self._stoppers):
+            try:
+                function()
+            except Exception:
+                log.exception("a service did not stop cleanly")

@@ -1,0 +1,1 @@
+"""What is acknowledged stays: the state of moto's backends on disk."""
