@@ -1,0 +1,68 @@
+# The workshop's commands. Each sets up what it needs; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help install workshop test test-fast book local jupyter bench lint export clean constraints
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make the environment .venv with the pinned dependencies
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python {v[0]}.{v[1]} found; the workshop needs 3.11, 3.12 or 3.13. Name one with: make $(MAKECMDGOALS) PYTHON=python3.11")'
+	@echo "Installing the pinned dependencies into $(VENV) (about 5 GB; minutes the first time) …"
+	@$(PYTHON) -m venv $(VENV) || { echo "Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,labs,test]'
+	@$(BIN)/python -m pip check
+	@touch $(INSTALLED)
+
+workshop: $(INSTALLED) ## run every lab on this machine and build the site
+	@$(BIN)/python -m tools.run_labs
+	@$(BIN)/python -m tools.build_site
+
+test: $(INSTALLED) ## all tests: code, notebooks, local_aws, site
+	@$(BIN)/python -m tools.check_export
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python -m pytest tests
+
+test-fast: $(INSTALLED) ## the tests that take no training and no browser, under 3 minutes
+	$(BIN)/python -m pytest tests -m 'not slow'
+
+book: $(INSTALLED) ## build the site from the labs as they were last run
+	@$(BIN)/python -m tools.build_site
+
+local: $(INSTALLED) ## start local_aws and keep it; stop it with .venv/bin/local-aws stop
+	@$(BIN)/local-aws start
+
+jupyter: $(INSTALLED) ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --ServerApp.root_dir=nbs
+
+bench: $(INSTALLED) ## measure the figures that the docs report
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+lint: $(INSTALLED) ## style of the code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+export: $(INSTALLED) ## write lab_lib from the notebooks
+	@$(BIN)/nbdev-export
+
+clean: ## remove everything that was made, the environment and the local state included
+	@if [ -x $(BIN)/local-aws ]; then $(BIN)/local-aws stop || true; fi
+	rm -rf $(VENV) .local_aws build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
+
+constraints: $(INSTALLED) ## pin what is installed now in constraints.txt
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//'; } > constraints.new
+	@mv constraints.new constraints.txt
