@@ -26,7 +26,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $(INSTALLED)
 
 workshop: $(INSTALLED) ## run every lab on this machine and build the site
-	@$(BIN)/python -m tools.run_labs
+	@$(BIN)/python -m tools.run_labs $(if $(FORCE),--force)
 	@$(BIN)/python -m tools.build_site
 
 test: $(INSTALLED) ## all tests: code, notebooks, local_aws, site

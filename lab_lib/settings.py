@@ -219,8 +219,8 @@ def read_deployed_names(boto_session: boto3.Session, project: str) -> dict[str, 
     found = boto_session.client("ssm").get_parameters(Names=list(names), WithDecryption=True)
     return {names[parameter["Name"]]: parameter["Value"] for parameter in found["Parameters"]}
 
-# %% ../nbs/lib/00_settings.ipynb #5798b4f0
-def _start_local_backend(region: str, root: Path) -> None:
+# %% ../nbs/lib/00_settings.ipynb #b60dad42
+def _start_local_backend(region: str) -> None:
     try:
         from local_aws import activate, ensure_started
     except ImportError as error:
@@ -228,8 +228,7 @@ def _start_local_backend(region: str, root: Path) -> None:
             f"backend = local needs the package local_aws and its dependencies ({error}). "
             "Install them with: pip install -e '.[local]'"
         ) from error
-    home = None if os.environ.get("LOCAL_AWS_HOME") else root / ".local_aws"
-    activate(ensure_started(home=home), region=region)
+    activate(ensure_started(), region=region)
 
 
 def _make_local_resources(boto_session: boto3.Session, project: str, bucket: str) -> dict[str, str]:
@@ -297,7 +296,7 @@ def _names(project: str, given: dict[str, str], deployed: dict[str, str], accoun
     names["bucket"] = names["bucket"] or f"{project}-{account_id}-{region}"
     return names
 
-# %% ../nbs/lib/00_settings.ipynb #37c4ca84
+# %% ../nbs/lib/00_settings.ipynb #c67b1a96
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -320,7 +319,7 @@ def get_lab(backend: str | None = None, root: str | Path | None = None, verbose:
         raise LabError(f"Unknown backend {backend!r}: it is 'local' or 'aws' (settings.ini, LAB_BACKEND or the parameter).")
     region, project = settings["workshop"]["region"], settings["workshop"]["project"]
     if backend == "local":
-        _start_local_backend(region, folder)
+        _start_local_backend(region)
     boto_session = boto3.Session(region_name=region)
     account_id = _identify(boto_session)
     deployed = read_deployed_names(boto_session, project)

@@ -1,0 +1,160 @@
+"""Run the labs headlessly with papermill: `python -m tools.run_labs [--force] [LAB …]`.
+
+Starts local_aws when it is not running and stops it again; a lab whose inputs have not changed since
+its last run is skipped. Ctrl-C ends every process that was started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import papermill
+import psutil
+
+from tools import processes
+from tools.labs import BUILD, ROOT, RUNS, STAMPS, SUMMARY, Run, fingerprint
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _write(path: Path, content: dict) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    part.replace(path)
+
+
+def outdated(runs: tuple[Run, ...], stamps: dict[str, str], backend: str, force: bool) -> list[Run]:
+    """The runs to do: from the first one that has changed on, since a lab builds on the ones before it."""
+    for index, run in enumerate(runs):
+        if force or not run.output.exists() or stamps.get(run.name) != fingerprint(run, backend):
+            return list(runs[index:])
+    return []
+
+
+def execute(run: Run) -> float:
+    """Run one lab; returns the seconds it took. A failing cell raises papermill's error."""
+    start = time.perf_counter()
+    partial = run.output.with_suffix(".running.ipynb")
+    papermill.execute_notebook(
+        run.source,
+        partial,
+        parameters=run.parameters,
+        cwd=run.source.parent,
+        kernel_name="python3",
+        progress_bar=True,
+        start_timeout=120,
+    )
+    partial.replace(run.output)
+    return time.perf_counter() - start
+
+
+def registered_versions() -> list[dict]:
+    """The model versions that the labs registered, with their metrics."""
+    from lab_lib.registry import list_versions
+    from lab_lib.settings import get_lab
+
+    return list_versions(get_lab(root=ROOT, verbose=False)).drop(columns="arn").to_dict("records")
+
+
+def report(summary: dict) -> None:
+    """Print what the labs made."""
+    print("\nLabs (executed notebooks in build/labs/)")
+    for name, seconds in summary.get("seconds", {}).items():
+        print(f"  {name:<40} {seconds:6.1f} s")
+    print("Model versions (macro-F1 on the test split)")
+    for row in summary.get("versions", []):
+        print(f"  version {row['version']:<3} {row['framework']:<12} {row['macro_f1']:.3f}  {row['status']}")
+    if "peak_memory_gib" in summary:
+        print(f"Wall time {summary['wall_seconds']:.0f} s, peak memory {summary['peak_memory_gib']:.2f} GiB")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("labs", nargs="*", help="names of runs (default: all that have changed)")
+    parser.add_argument("--force", action="store_true", help="run the labs even when nothing has changed")
+    args = parser.parse_args(argv)
+    unknown = set(args.labs) - {run.name for run in RUNS}
+    if unknown:
+        parser.error(f"no lab {', '.join(sorted(unknown))}; there are: {', '.join(run.name for run in RUNS)}")
+
+    BUILD.mkdir(parents=True, exist_ok=True)
+    backend = os.environ.get("LAB_BACKEND", "")
+    stamps, summary = _read(STAMPS), _read(SUMMARY)
+    todo = [run for run in RUNS if run.name in args.labs] or outdated(RUNS, stamps, backend, args.force)
+    if not todo:
+        print("The labs have not changed since their last run. `make workshop FORCE=1` runs them again.")
+        report(summary)
+        return 0
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    started = None
+    begin = time.perf_counter()
+    try:
+        os.chdir(ROOT)
+        from lab_lib.settings import LabError, get_lab
+        from local_aws import LocalAwsError, client
+        from local_aws.config import load_settings
+
+        try:
+            home = load_settings().home
+            before = client.find(home)
+            lab = get_lab(root=ROOT)
+            local = client.find(home) if lab.backend == "local" else None
+            started = local if local and not before else None
+        except (LabError, LocalAwsError) as error:
+            print(error, file=sys.stderr)
+            return 1
+        with processes.PeakMemory(os.getpid(), *([local.pid] if local else [])) as memory:
+            for run in todo:
+                print(f"\n{run.name}  {run.parameters or ''}", flush=True)
+                stamp = fingerprint(run, backend)
+                stamps.pop(run.name, None)
+                try:
+                    seconds = execute(run)
+                except papermill.PapermillExecutionError as error:
+                    print(
+                        f"\n{run.name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}",
+                        file=sys.stderr,
+                    )
+                    print(
+                        f"The notebook as far as it got: {run.output.with_suffix('.running.ipynb')}",
+                        file=sys.stderr,
+                    )
+                    return 1
+                stamps[run.name] = stamp
+                summary.setdefault("seconds", {})[run.name] = round(seconds, 1)
+                _write(STAMPS, stamps)
+            summary["versions"] = registered_versions()
+        summary["wall_seconds"] = round(time.perf_counter() - begin, 1)
+        summary["peak_memory_gib"] = round(memory.peak / 2**30, 2)
+        _write(SUMMARY, summary)
+        report(summary)
+        return 0
+    except KeyboardInterrupt:
+        print("\nInterrupted: ending what was started …", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        processes.end(psutil.Process().children(recursive=True))
+        if started:
+            client.stop(started.home)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
