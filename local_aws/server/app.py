@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from local_aws.config import ACCOUNT_ID, DEFAULT_REGION
+from local_aws.server.joblogs import LogStreamWriter
+from local_aws.server.s3access import S3Access, S3Object
+from local_aws.state.blobs import BlobStore
+from local_aws.state.blobs import install as install_blobs
 
 # Each is a module with `register(app: LocalAwsApp)`. A new service is one folder or module and one line here.
 SERVICES = [
     "local_aws.services.iam",
     "local_aws.services.records",
+    "local_aws.services.training",
 ]
 
 Handler = Callable[[dict, Callable], Iterable[bytes]]
@@ -28,6 +33,9 @@ class LocalAwsApp:
 
     def __init__(self, home: Path):
         self.home = home
+        self.blobs = BlobStore(home / "s3")
+        install_blobs(self.blobs)
+        self.s3 = S3Access(self, self.blobs)
         self.endpoint_url = ""  # set as soon as the port is known
         self.account_id = ACCOUNT_ID
         self.region = DEFAULT_REGION
@@ -60,6 +68,22 @@ class LocalAwsApp:
     def status(self, source: Callable[[], list[dict]]) -> None:
         """`source()` lists what runs now as dicts with `kind`, `name`, `status`, `since` for `local-aws status`."""
         self.status_sources.append(source)
+
+    def logs(self, group: str, stream: str, region: str = DEFAULT_REGION) -> LogStreamWriter:
+        """A CloudWatch Logs stream to append lines to: `.write(["line", ...])`. Made when it does not exist."""
+        return LogStreamWriter(self, group, stream, region)
+
+    def s3_get(self, bucket: str, key: str) -> bytes:
+        """An object's bytes. `NoSuchObject` (s3access) when there is none. More in `self.s3`."""
+        return self.s3.get(bucket, key)
+
+    def s3_put(self, bucket: str, key: str, data: bytes | Path) -> None:
+        """Store bytes or a file's content; persisted on return."""
+        self.s3.put(bucket, key, data)
+
+    def s3_list(self, bucket: str, prefix: str = "") -> list[S3Object]:
+        """Objects with `key`, `size`, `etag`, `path` (blob file to read) whose key starts with `prefix`."""
+        return self.s3.list(bucket, prefix)
 
     def changed(self, service: str, account: str = ACCOUNT_ID, region: str = DEFAULT_REGION) -> None:
         """Persist this backend before returning. For changes made outside of an API request."""

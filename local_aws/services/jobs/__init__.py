@@ -1,0 +1,1 @@
+"""What training and processing jobs share: the record, the queue, inputs, the hosts' processes, failure texts."""
