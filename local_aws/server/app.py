@@ -18,6 +18,7 @@ SERVICES = [
     "local_aws.services.iam",
     "local_aws.services.records",
     "local_aws.services.training",
+    "local_aws.services.processing",
 ]
 
 Handler = Callable[[dict, Callable], Iterable[bytes]]

@@ -36,16 +36,18 @@ class InstanceGone(Exception):
 
 
 class Instance:
-    """`folder`: where the instance's files are laid out; removed by `stop`. `log_lines(list)` takes its output."""
+    """`folder`: where the instance's files are laid out; removed by `stop`. `group`: the log group of its output,
+    in the stream VARIANT/INSTANCE."""
 
-    def __init__(self, app, variant: str, container: dict, folder: Path, region: str, log_lines):
+    def __init__(self, app, variant: str, container: dict, folder: Path, region: str, group: str):
         self.app, self.variant, self.container, self.region = app, variant, container, region
         self.id = f"i-{token_hex(8)}"
         self.folder = folder / f"{variant}-{self.id}"
         self.tail: deque[str] = deque(maxlen=40)
-        self.failure: str | None = None  # why it did not come up
+        self.failure: str | None = None  # why it did not come up, if it was not its server that said so
         self.restarts = 0
-        self._log_lines = log_lines
+        self.log_stream = (group, f"{variant}/{self.id}")
+        self._log = app.logs(*self.log_stream, region)
         self._port: int | None = None
         self._pool: deque[http.client.HTTPConnection] = deque()
         self._process = None
@@ -93,7 +95,7 @@ class Instance:
                 if self._stopping.is_set():
                     return
                 if not self._ever_ready:
-                    self.failure = f"the server process ended with exit status {status}"
+                    self._say(f"The container ended with exit status {status}.")
                     return
                 pause = 0.5 if time.monotonic() - began > 60 else min(pause * 2, 30)
                 self._say(f"The container ended with exit status {status}; it is started again.")
@@ -203,7 +205,7 @@ class Instance:
     def _say(self, *lines: str) -> None:
         self.tail.extend(lines)
         try:
-            self._log_lines(list(lines))
+            self._log.write(list(lines))
         except Exception:
             log.exception("the log of instance %s cannot be written", self.id)
 

@@ -17,7 +17,7 @@ def merged(folders: list[Path]) -> dict[str, Path]:
     return found
 
 
-def _put(s3: S3Access, uri: str, file: Path, move: bool) -> None:
+def put_file(s3: S3Access, uri: str, file: Path, move: bool) -> None:
     try:
         s3.put(*split_uri(uri), file, move=move)
     except (NoSuchObject, ValueError) as error:
@@ -31,7 +31,7 @@ def upload_tar(s3: S3Access, folders: list[Path], uri: str, work: Path) -> None:
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
         for name, path in merged(folders).items():
             tar.add(path, name, recursive=False)
-    _put(s3, uri, archive, move=True)
+    put_file(s3, uri, archive, move=True)
 
 
 def upload_files(s3: S3Access, folders: list[Path], uri: str) -> int:
@@ -39,5 +39,5 @@ def upload_files(s3: S3Access, folders: list[Path], uri: str) -> int:
     files = merged(folders)
     for name, path in files.items():
         if path.is_file():
-            _put(s3, f"{uri.rstrip('/')}/{name}", path, move=False)
+            put_file(s3, f"{uri.rstrip('/')}/{name}", path, move=False)
     return len(files)
