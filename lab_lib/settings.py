@@ -252,23 +252,27 @@ def _make_local_resources(boto_session: boto3.Session, project: str, bucket: str
         pass
     return {"role_arn": role["Role"]["Arn"], "bucket": bucket}
 
-# %% ../nbs/lib/00_settings.ipynb #840c0556
-def _identify(boto_session: boto3.Session) -> str:
-    "The account id of the caller. Raises `LabError` when AWS does not know who is calling."
+# %% ../nbs/lib/00_settings.ipynb #1197cb16
+def _log_in(region: str) -> tuple[boto3.Session, str]:
+    "A boto3 session in `region` and the caller's account id. Raises `LabError` when AWS does not know who calls."
+    import boto3
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
         CredentialRetrievalError,
         NoCredentialsError,
         PartialCredentialsError,
+        ProfileNotFound,
         SSOError,
     )
 
+    unusable = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, ProfileNotFound, SSOError)
     try:
-        return boto_session.client("sts").get_caller_identity()["Account"]
-    except (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, SSOError) as error:
+        boto_session = boto3.Session(region_name=region)
+        return boto_session, boto_session.client("sts").get_caller_identity()["Account"]
+    except unusable as error:
         raise LabError(
-            f"No usable AWS credentials: {error} Run `aws configure sso` (or `aws configure`), "
+            f"No usable AWS credentials: {str(error).rstrip('.')}. Run `aws configure sso` (or `aws configure`), "
             "or set backend = local in settings.ini to work without an account."
         ) from error
     except ClientError as error:
@@ -279,7 +283,7 @@ def _identify(boto_session: boto3.Session) -> str:
         ) from error
     except BotoCoreError as error:
         raise LabError(
-            f"AWS cannot be reached in region {boto_session.region_name!r}: {error}. "
+            f"AWS cannot be reached in region {region!r}: {error}. "
             "Check the region in settings.ini and the network."
         ) from error
 
@@ -296,7 +300,7 @@ def _names(project: str, given: dict[str, str], deployed: dict[str, str], accoun
     names["bucket"] = names["bucket"] or f"{project}-{account_id}-{region}"
     return names
 
-# %% ../nbs/lib/00_settings.ipynb #c67b1a96
+# %% ../nbs/lib/00_settings.ipynb #b6db70a4
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -309,7 +313,6 @@ def get_lab(backend: str | None = None, root: str | Path | None = None, verbose:
     `verbose` prints one line that says where the notebook runs. Raises `LabError` with the remedy
     when the settings are wrong or the backend cannot be used.
     """
-    import boto3
     from sagemaker.core.helper.session_helper import Session
 
     folder = find_root(root)
@@ -320,8 +323,7 @@ def get_lab(backend: str | None = None, root: str | Path | None = None, verbose:
     region, project = settings["workshop"]["region"], settings["workshop"]["project"]
     if backend == "local":
         _start_local_backend(region)
-    boto_session = boto3.Session(region_name=region)
-    account_id = _identify(boto_session)
+    boto_session, account_id = _log_in(region)
     deployed = read_deployed_names(boto_session, project)
     given = settings["storage"] | (settings["aws"] if backend == "aws" else {})
     if backend == "local" and not {"role_arn", "bucket"} <= deployed.keys():

@@ -27,11 +27,13 @@ def end(processes: list[psutil.Process], grace_seconds: float = 5) -> None:
             process.terminate()
         except psutil.NoSuchProcess:
             continue
-    for process in psutil.wait_procs(processes, timeout=grace_seconds)[1]:
+    stubborn = psutil.wait_procs(processes, timeout=grace_seconds)[1]
+    for process in stubborn:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
+    psutil.wait_procs(stubborn, timeout=grace_seconds)
 
 
 class PeakMemory:

@@ -1,0 +1,108 @@
+"""What the Makefile calls: `tools`."""
+
+import shutil
+import subprocess
+import sys
+import time
+
+import nbformat
+import psutil
+import pytest
+
+from tools import check_export, labs, processes, run_labs
+from tools.build_site import for_readers
+from tools.labs import ROOT, RUNS, fingerprint
+
+
+@pytest.fixture
+def done(tmp_path, monkeypatch):
+    """All runs have an executed notebook; returns their stamps."""
+    monkeypatch.setattr(labs, "BUILD", tmp_path)
+    for run in RUNS:
+        run.output.write_text("{}")
+    return {run.name: fingerprint(run, "local") for run in RUNS}
+
+
+def test_unchanged_labs_are_skipped(done):
+    assert run_labs.outdated(RUNS, done, "local", force=False) == []
+
+
+def test_a_changed_lab_takes_those_after_it_along(done):
+    done[RUNS[1].name] = "something else"
+    assert run_labs.outdated(RUNS, done, "local", force=False) == list(RUNS[1:])
+
+
+def test_a_missing_output_force_and_another_backend(done):
+    RUNS[2].output.unlink()
+    assert run_labs.outdated(RUNS, done, "local", force=False) == list(RUNS[2:])
+    assert run_labs.outdated(RUNS, done, "local", force=True) == list(RUNS)
+    assert run_labs.outdated(RUNS, done, "aws", force=False) == list(RUNS)
+
+
+def test_the_fingerprint_sees_code_pins_and_parameters(tmp_path):
+    for folder in ("nbs", "lab_lib", "local_aws"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "constraints.txt").write_text("numpy==1")
+    before = fingerprint(RUNS[0], "local", tmp_path)
+    assert fingerprint(RUNS[0], "local", tmp_path) == before
+    (tmp_path / "constraints.txt").write_text("numpy==2")
+    pinned = fingerprint(RUNS[0], "local", tmp_path)
+    (tmp_path / "lab_lib" / "settings.py").write_text("")
+    assert (
+        len(
+            {before, pinned, fingerprint(RUNS[0], "local", tmp_path), fingerprint(RUNS[1], "local", tmp_path)}
+        )
+        == 4
+    )
+
+
+def test_an_unknown_lab_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        run_labs.main(["99-Nothing"])
+    assert "no lab 99-Nothing; there are: 00-Data-Visualization" in capsys.readouterr().err
+
+
+def test_lab_lib_is_what_the_notebooks_export():
+    assert check_export.differences() == []
+
+
+def test_an_edited_library_is_noticed(tmp_path):
+    for name in ("nbs", "lab_lib"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "lab_lib" / "images.py").open("a").write("\nby_hand = True\n")
+    (tmp_path / "lab_lib" / "stray.py").touch()
+    assert check_export.differences(tmp_path) == ["lab_lib/images.py", "lab_lib/stray.py"]
+
+
+def test_pages_have_no_directives():
+    cells = [
+        nbformat.v4.new_code_cell("#| default_exp settings"),
+        nbformat.v4.new_code_cell("#| export\nx = 1"),
+        nbformat.v4.new_markdown_cell("# A title"),
+    ]
+    page = for_readers(nbformat.v4.new_notebook(cells=cells))
+    assert [cell.source for cell in page.cells] == ["x = 1", "# A title"]
+
+
+def test_end_ends_the_whole_tree_even_what_refuses():
+    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {stubborn!r}])"
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    members = processes.tree(process.pid)
+    assert len(members) == 2
+    processes.end(members, grace_seconds=0.3)
+    process.wait(5)
+    assert not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in members)
+
+
+def test_peak_memory_is_that_of_the_tree():
+    code = "x = bytearray(200 * 2**20); print(1, flush=True); import time; time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    with processes.PeakMemory(process.pid, interval_seconds=0.05) as memory:
+        time.sleep(0.3)
+    process.kill()
+    process.wait()
+    assert 200 * 2**20 < memory.peak < 300 * 2**20
