@@ -10,13 +10,16 @@ from typing import Any
 from local_aws.config import ACCOUNT_ID, DEFAULT_REGION
 from local_aws.server.joblogs import LogStreamWriter
 from local_aws.server.s3access import S3Access, S3Object
+from local_aws.state import tracking
 from local_aws.state.blobs import BlobStore
 from local_aws.state.blobs import install as install_blobs
+from local_aws.state.store import StateStore
 
 # Each is a module with `register(app: LocalAwsApp)`. A new service is one folder or module and one line here.
 SERVICES = [
     "local_aws.services.iam",
     "local_aws.services.records",
+    "local_aws.services.endpoints",
     "local_aws.services.training",
     "local_aws.services.processing",
 ]
@@ -37,6 +40,7 @@ class LocalAwsApp:
         self.blobs = BlobStore(home / "s3")
         install_blobs(self.blobs)
         self.s3 = S3Access(self, self.blobs)
+        self.store: StateStore | None = None
         self.endpoint_url = ""  # set as soon as the port is known
         self.account_id = ACCOUNT_ID
         self.region = DEFAULT_REGION
@@ -88,6 +92,22 @@ class LocalAwsApp:
 
     def changed(self, service: str, account: str = ACCOUNT_ID, region: str = DEFAULT_REGION) -> None:
         """Persist this backend before returning. For changes made outside of an API request."""
+        with self.lock:
+            key = (service, account, "aws" if service in ("s3", "iam") else region)
+            self.save([key])
+
+    def save(self, keys: Iterable[tuple[str, str, str]], s3_key: tuple[str, str] | None = None) -> None:
+        """Persist backends given as (service, account, region)."""
+        if self.store is not None:
+            self.store.save(keys, s3_key)
+
+    def open_state(self) -> None:
+        """Load what is on disk; from here on, changes are saved."""
+        tracking.install()
+        self.store = StateStore(self.home / "state.sqlite3", self.blobs)
+        with self.lock:
+            self.store.load()
+            tracking.touched.clear()
 
     # -- for the server -------------------------------------------------------------------------------------------
     def load_services(self) -> None:

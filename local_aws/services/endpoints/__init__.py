@@ -1,7 +1,7 @@
 """Real-time endpoints: CreateModel to DeleteEndpoint, and InvokeEndpoint, over real server processes.
 
-`records` keeps what the control plane knows in moto's SageMaker backend; `manager` brings fleets of instances up
-and down; `invoke` is the data plane, ahead of moto.
+`records` keeps what the control plane knows in moto's SageMaker backend; `manager` brings fleets of instances
+up and down; `invoke` is the data plane, ahead of moto.
 """
 
 from local_aws.server.app import LocalAwsApp

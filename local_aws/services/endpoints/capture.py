@@ -22,7 +22,7 @@ FLUSH_BYTES = 4 * 1024 * 1024
 
 
 class Capture:
-    """Capture of one endpoint. `config`: the DataCaptureConfig; `spool`: folder for what is not uploaded yet."""
+    """Capture of one endpoint. `config`: the DataCaptureConfig; `spool`: folder for what waits for upload."""
 
     def __init__(self, app, endpoint: str, config: dict, spool: Path):
         self.app, self.endpoint, self.spool = app, endpoint, spool
@@ -44,7 +44,7 @@ class Capture:
         return self.sampling >= 100 or random.random() * 100 < self.sampling
 
     def add(self, variant: str, request: tuple, response: tuple, when: datetime, ids: dict) -> None:
-        """Keep one call. `request`, `response`: (body bytes, content type). `ids`: inferenceId, customAttributes."""
+        """Keep one call. `request`, `response`: body, content type. `ids`: inferenceId, customAttributes."""
         data = {}
         if self.input:
             data["endpointInput"] = self._side("INPUT", *request)

@@ -18,8 +18,8 @@ class ArtifactError(Exception):
 def resolve(backend, definition: dict) -> dict:
     """A ContainerDefinition as {"Image", "ModelData", "Compressed", "Environment"}.
 
-    With ModelPackageName, the package's InferenceSpecification says it; the definition's own Environment goes on
-    top. Raises `ValidationError` as CreateModel does, also for a package that is not Approved.
+    With ModelPackageName, the package's InferenceSpecification says it; the definition's own Environment goes
+    on top. Raises `ValidationError` as CreateModel does, also for a package that is not Approved.
     """
     environment = dict(definition.get("Environment") or {})
     name = definition.get("ModelPackageName")
@@ -98,7 +98,7 @@ def _objects(app, uri: str, compressed: bool) -> list:
 
 
 def lay_out(app, container: dict, folder: Path) -> None:
-    """Put the artifact's files into `folder` (the instance's /opt/ml/model). `ArtifactError` says what is wrong."""
+    """Put the artifact's files into `folder`, the instance's /opt/ml/model. Raises `ArtifactError`."""
     folder.mkdir(parents=True)
     uri = container["ModelData"]
     if not uri:
@@ -113,8 +113,8 @@ def lay_out(app, container: dict, folder: Path) -> None:
                 archive.extractall(folder, filter="data")
         except (tarfile.TarError, EOFError, OSError) as error:
             raise ArtifactError(
-                f"Failed to extract model data archive from URL {uri}: {error}. Please ensure that the object "
-                "located at the URL is a valid tar.gz archive."
+                f"Failed to extract model data archive from URL {uri}: {error}. Please ensure that the "
+                "object located at the URL is a valid tar.gz archive."
             ) from None
         return
     prefix = _split(uri)[1]

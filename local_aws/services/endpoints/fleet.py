@@ -32,7 +32,7 @@ class Variant:
 
 
 class Fleet:
-    """All variants of one deployment. Requests are counted, so that a fleet can be drained before it is stopped."""
+    """All variants of one deployment. Requests are counted, so that it can be drained before it stops."""
 
     def __init__(self, variants: list[Variant], capture: Capture | None):
         self.variants = {variant.name: variant for variant in variants}

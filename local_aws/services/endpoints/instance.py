@@ -36,8 +36,8 @@ class InstanceGone(Exception):
 
 
 class Instance:
-    """`folder`: where the instance's files are laid out; removed by `stop`. `group`: the log group of its output,
-    in the stream VARIANT/INSTANCE."""
+    """`folder`: where the instance's files are laid out; removed by `stop`. `group`: the log group of its
+    output, in the stream VARIANT/INSTANCE."""
 
     def __init__(self, app, variant: str, container: dict, folder: Path, region: str, group: str):
         self.app, self.variant, self.container, self.region = app, variant, container, region
@@ -46,6 +46,8 @@ class Instance:
         self.tail: deque[str] = deque(maxlen=40)
         self.failure: str | None = None  # why it did not come up, if it was not its server that said so
         self.restarts = 0
+        self.busy = 0  # requests under way
+        self._count = threading.Lock()
         self.log_stream = (group, f"{variant}/{self.id}")
         self._log = app.logs(*self.log_stream, region)
         self._port: int | None = None
@@ -56,7 +58,7 @@ class Instance:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"instance-{self.id}", daemon=True)
 
-    # -- life -------------------------------------------------------------------------------------------------------
+    # -- life -----------------------------------------------------------------------------------------------
     def start(self) -> None:
         self._thread.start()
 
@@ -209,11 +211,22 @@ class Instance:
         except Exception:
             log.exception("the log of instance %s cannot be written", self.id)
 
-    # -- requests -----------------------------------------------------------------------------------------------------
+    # -- requests -------------------------------------------------------------------------------------------
     def invoke(
         self, body: bytes, headers: dict[str, str], timeout: float = MODEL_TIMEOUT
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
         """POST /invocations; status, headers and body of the answer. `ModelTimeout`, `InstanceGone`."""
+        with self._count:
+            self.busy += 1
+        try:
+            return self._post(body, headers, timeout)
+        finally:
+            with self._count:
+                self.busy -= 1
+
+    def _post(
+        self, body: bytes, headers: dict[str, str], timeout: float
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
         for _ in range(2):
             port = self._port
             if port is None:

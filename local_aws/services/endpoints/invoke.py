@@ -27,6 +27,10 @@ NOT_EMULATED = {
     "async-invocations": "InvokeEndpointAsync",
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
+TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics "
+    "for each container in Amazon CloudWatch, resolve the issue, and try again."
+)
 
 
 class Refusal(Exception):
@@ -66,7 +70,7 @@ class InvokeEndpoint:
             raise Refusal(
                 501,
                 "UnsupportedOperation",
-                f"sagemaker:{NOT_EMULATED[operation]} is not emulated by local_aws. Use InvokeEndpoint, or AWS.",
+                f"sagemaker:{NOT_EMULATED[operation]} is not emulated by local_aws. Use InvokeEndpoint.",
             )
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if length > MAX_PAYLOAD:
@@ -98,22 +102,15 @@ class InvokeEndpoint:
             raise Refusal(
                 503,
                 "ServiceUnavailable",
-                f"Variant {variant.name} of endpoint {name} has no healthy instance: its container ended and is "
-                f"started again. Its log is /aws/sagemaker/Endpoints/{name}. Try again in a moment.",
+                f"Variant {variant.name} of endpoint {name} has no healthy instance: its container ended and "
+                f"is started again. Its log is /aws/sagemaker/Endpoints/{name}. Try again in a moment.",
             )
         when, sent = datetime.now(UTC), time.perf_counter()
-        status, message, content = 500, None, b""
+        status, message, content, error = 500, None, b"", None
         try:
             status, message, content = instance.invoke(body, _forwarded(environ))
-            error = None
         except ModelTimeout:
-            status, error = (
-                0,
-                (
-                    "Your invocation timed out while waiting for a response from container primary. Review the latency "
-                    "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
-                ),
-            )
+            status, error = 0, TIMED_OUT
         except InstanceGone:
             error = "The container ended, or closed the connection, before it answered. It is started again."
         done = time.perf_counter()

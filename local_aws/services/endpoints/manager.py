@@ -1,7 +1,7 @@
 """Brings fleets up and down behind the endpoints' records: create, update, scale, delete, restart, stop.
 
-Locks: `app.lock` guards the records (moto's state), the manager's own lock the fleets that serve. A thread that
-needs both takes `app.lock` first. Bringing instances up happens in threads that hold neither.
+Locks: `app.lock` guards the records (moto's state), the manager's own lock the fleets that serve. A thread
+that needs both takes `app.lock` first. Bringing instances up happens in threads that hold neither.
 """
 
 import copy
@@ -42,9 +42,9 @@ class Manager:
         self._lock = threading.Lock()
         self._ending = threading.Event()
 
-    # -- the server's life ------------------------------------------------------------------------------------------
+    # -- the server's life ----------------------------------------------------------------------------------
     def start(self) -> None:
-        """Bring back what the records say was there; runs before the first request, the instances come up after."""
+        """Bring back what the records say was there. Returns at once: the instances come up after it."""
         self._remove_old_folders()
         with self.app.lock:
             for backend, record in self._records():
@@ -103,7 +103,9 @@ class Manager:
         ticks = 0
         while not self._ending.wait(1.0):
             ticks += 1
-            for fleet in list(self._fleets.values()):
+            with self._lock:
+                fleets = list(self._fleets.values())
+            for fleet in fleets:
                 if fleet.capture:
                     try:
                         fleet.capture.flush_due()
@@ -112,7 +114,7 @@ class Manager:
             if ticks % 10 == 0:
                 self.metrics.publish()
 
-    # -- for the records ----------------------------------------------------------------------------------------------
+    # -- for the records ------------------------------------------------------------------------------------
     def deploy(self, backend, record) -> None:
         """Bring up `record.pending`; then it serves instead of what served before."""
         self._thread(self._deploy, backend, record)
@@ -125,7 +127,7 @@ class Manager:
         self._thread(self._delete, backend, record)
 
     def fleet(self, region: str, name: str) -> Fleet | None:
-        """The fleet that serves, with one more request counted as under way; call `leave` on it afterwards."""
+        """The fleet that serves, with one more request counted as under way: call its `leave` afterwards."""
         with self._lock:
             fleet = self._fleets.get((region, name))
             if fleet:
@@ -146,7 +148,7 @@ class Manager:
         self._threads.add(thread)
         thread.start()
 
-    # -- work in threads ----------------------------------------------------------------------------------------------
+    # -- work in threads ------------------------------------------------------------------------------------
     def _deploy(self, backend, record) -> None:
         plan = record.pending
         try:
@@ -154,13 +156,14 @@ class Manager:
         except DeploymentFailed as error:
             if not self._ending.is_set():
                 # an update goes back to what served; a first deployment has nothing to go back to
-                record.pending = None
+                with self.app.lock:
+                    record.pending = None
                 self._finish(backend, record, "InService" if record.deployed else "Failed", str(error))
             return
+        if self._ending.is_set():
+            fleet.stop()
+            return
         with self.app.lock:
-            if self._ending.is_set():
-                fleet.stop()
-                return
             old = self._serve(backend, record, fleet)
             record.deployed, record.pending = plan, None
             record.endpoint_config_name = plan["ConfigName"]
@@ -217,8 +220,7 @@ class Manager:
                 wanted["CurrentInstanceCount"], wanted["CurrentWeight"] = count, wanted["DesiredWeight"]
         self._finish(backend, record, "InService", None)
         if surplus:
-            fleet.drain(MODEL_TIMEOUT)
-            stop_all(surplus)
+            self._retire_instances(surplus)
 
     def _delete(self, backend, record) -> None:
         key = (backend.region_name, record.endpoint_name)
@@ -238,7 +240,7 @@ class Manager:
                 del backend.endpoints[record.endpoint_name]
             self.app.changed("sagemaker", backend.account_id, backend.region_name)
 
-    # -- parts --------------------------------------------------------------------------------------------------------
+    # -- parts ----------------------------------------------------------------------------------------------
     def _folder(self, backend, record):
         return self.folder / backend.region_name / record.endpoint_name
 
@@ -263,7 +265,7 @@ class Manager:
         return instance
 
     def _bring_up(self, backend, record, plan: dict) -> Fleet:
-        """Start all instances of a plan and wait for their /ping. `DeploymentFailed` when one does not come up."""
+        """Start all instances of a plan and wait for their /ping. Raises `DeploymentFailed`."""
         folder = self._fleet_folder(backend, record)
         instances = {
             variant["VariantName"]: [
@@ -308,6 +310,13 @@ class Manager:
             self._fleets[key] = fleet
         return old
 
+    def _retire_instances(self, instances: list[Instance]) -> None:
+        time.sleep(0.1)  # for a request that has chosen its instance but not reached it
+        end = time.monotonic() + MODEL_TIMEOUT
+        while any(instance.busy for instance in instances) and time.monotonic() < end:
+            time.sleep(0.05)
+        stop_all(instances)
+
     def _retire(self, fleet: Fleet) -> None:
         fleet.drain(MODEL_TIMEOUT + 5)
         fleet.stop()
@@ -330,8 +339,8 @@ def _reason(variant: str, instance: Instance) -> str:
         )
         return text[:MAX_REASON]
     text = (
-        f"The primary container for production variant {variant} did not pass the ping health check. Please check "
-        "CloudWatch logs for this endpoint."
+        f"The primary container for production variant {variant} did not pass the ping health check. Please "
+        "check CloudWatch logs for this endpoint."
     )
     tail = "\n".join(instance.tail).strip()
     room = MAX_REASON - len(text) - 1

@@ -1,4 +1,4 @@
-"""The endpoint's CloudWatch metrics, namespace AWS/SageMaker (guide, "SageMaker AI metrics in Amazon CloudWatch")."""
+"""The endpoint's CloudWatch metrics, AWS/SageMaker (guide, "SageMaker AI metrics in Amazon CloudWatch")."""
 
 import logging
 import threading
@@ -59,5 +59,6 @@ class Metrics:
             try:
                 with self.app.lock:
                     self.app.backend("cloudwatch", region=region).put_metric_data(NAMESPACE, data)
+                    self.app.changed("cloudwatch", region=region)
             except Exception:
                 log.exception("the metrics of endpoint %s cannot be written", endpoint)

@@ -1,8 +1,8 @@
 """The control plane of models, endpoint configurations and endpoints, on moto's records.
 
-moto keeps and lists them; these functions replace the methods that create, describe, change and delete. A plan
-(plain values, so that it is persisted with the record) says what an endpoint runs, independent of later changes to
-models and configurations, which may be deleted while it serves:
+moto keeps and lists them; these functions replace the methods that create, describe, change and delete. A
+plan (plain values, so that it is persisted with the record) says what an endpoint runs, independent of later
+changes to models and configurations, which may be deleted while it serves:
 {"Id", "ConfigName", "DataCaptureConfig", "Variants": [{"VariantName", "Container", "StartupSeconds", weights,
 counts}]}.
 """
@@ -79,8 +79,8 @@ def _check_containers(app, backend, primary: dict | None, several: list | None) 
         raise ValidationError(message="Give either PrimaryContainer or Containers.")
     if several and len(several) > 1:
         raise ValidationError(
-            message=f"Containers has {len(several)} members: inference pipelines and multi-container models are "
-            "not emulated by local_aws."
+            message=f"Containers has {len(several)} members: inference pipelines and multi-container models "
+            "are not emulated by local_aws."
         )
     definition = primary or several[0]
     if definition.get("Mode") == "MultiModel":
@@ -255,8 +255,8 @@ def _install_endpoints(manager) -> None:
             count = wish.get("DesiredInstanceCount")
             if count is not None and not 1 <= int(count) <= MAX_INSTANCES:
                 raise ValidationError(
-                    message=f"DesiredInstanceCount {count} of variant {wish['VariantName']} must be from 1 to "
-                    f"{MAX_INSTANCES}."
+                    message=f"DesiredInstanceCount {count} of variant {wish['VariantName']} must be from 1 "
+                    f"to {MAX_INSTANCES}."
                 )
         for wish in wishes:
             variant = variants[wish["VariantName"]]

@@ -45,7 +45,7 @@ def endpoint_config(record) -> dict:
 
 
 def endpoint(record) -> dict:
-    """`record.deployed` is the plan that serves, `record.pending` the one that is being brought up (see records)."""
+    """`record.deployed` is the plan that serves, `record.pending` the one being brought up (see records)."""
     plan = record.deployed
     answer = {
         "EndpointName": record.endpoint_name,

@@ -38,13 +38,13 @@ def check_name(value: str | None, field: str) -> None:
         )
     if len(value) > MAX_NAME:
         raise ValidationError(
-            message=f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {MAX_NAME}"
+            message=f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint"
+            f": Member must have length less than or equal to {MAX_NAME}"
         )
     if not re.fullmatch(PATTERNS[field], value):
         raise ValidationError(
-            message=f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: "
-            f"Member must satisfy regular expression pattern: {PATTERNS[field]}"
+            message=f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint"
+            f": Member must satisfy regular expression pattern: {PATTERNS[field]}"
         )
 
 
@@ -70,7 +70,7 @@ def check_variants(variants: list[dict]) -> None:
         seen.add(name)
         if not variant.get("ModelName"):
             raise ValidationError(
-                message=f"Variant {name} has no ModelName; inference components are not emulated by local_aws."
+                message=f"Variant {name} has no ModelName; local_aws does not emulate inference components."
             )
         if variant.get("ServerlessConfig"):
             raise ValidationError(
