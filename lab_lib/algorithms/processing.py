@@ -4,8 +4,9 @@
 __all__ = ['LABELS', 'TEXT_COLUMN', 'LABEL_COLUMN', 'EXIT_MESSAGE', 'resolve_entities', 'clean_text', 'text_key', 'is_header',
            'parse_label', 'read_file', 'read_raw', 'clean_rows', 'family', 'split_rows', 'process', 'fail', 'main']
 
-# %% ../../nbs/00-ml-build-train/00-Data-Visualization.ipynb #ec5d213a
+# %% ../../nbs/00-ml-build-train/00-Data-Visualization.ipynb #9f59fc3b
 import argparse
+import contextlib
 import csv
 import html
 import json
@@ -211,7 +212,7 @@ def process(
     (Path(output_dir) / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return report
 
-# %% ../../nbs/00-ml-build-train/00-Data-Visualization.ipynb #7c4c1f6c
+# %% ../../nbs/00-ml-build-train/00-Data-Visualization.ipynb #188e06f8
 EXIT_MESSAGE = Path("/opt/ml/output/message")
 
 
@@ -219,9 +220,10 @@ def fail(message: str) -> int:
     "Say why the job fails, in its log and in its `ExitMessage`; returns the exit code 1."
     message = " ".join(message.split())
     print(f"error: {message}", file=sys.stderr)
-    if EXIT_MESSAGE.parent.parent.is_dir():  # only in a container; nothing is created elsewhere
-        EXIT_MESSAGE.parent.mkdir(exist_ok=True)
-        EXIT_MESSAGE.write_bytes(message.encode("utf-8")[:1024])
+    if EXIT_MESSAGE.parent.parent.is_dir():  # in a container; nothing is created elsewhere
+        with contextlib.suppress(OSError):  # the reason above must not be lost to a folder that is read-only
+            EXIT_MESSAGE.parent.mkdir(exist_ok=True)
+            EXIT_MESSAGE.write_bytes(message.encode("utf-8")[:1024])
     return 1
 
 # %% ../../nbs/00-ml-build-train/00-Data-Visualization.ipynb #50c802db
