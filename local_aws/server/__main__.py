@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from local_aws.config import ACCOUNT_ID, DEFAULT_REGION, DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
+from local_aws.config import ACCOUNT_ID, DEFAULT_REGION, DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY, LocalAwsError
 
 log = logging.getLogger("local_aws")
 
@@ -29,7 +29,6 @@ def _clean_environment() -> None:
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
         MOTO_ACCOUNT_ID=ACCOUNT_ID,
-        MOTO_IAM_LOAD_MANAGED_POLICIES="true",
     )
 
 
@@ -67,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         return 4
     port = listener.getsockname()[1]
 
+    from moto.core.config import default_user_config
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from waitress import create_server
 
@@ -74,10 +74,16 @@ def main(argv: list[str] | None = None) -> int:
     from local_aws.server.app import LocalAwsApp
     from local_aws.server.front import Front
 
+    default_user_config["iam"]["load_aws_managed_policies"] = True
     ending = threading.Event()
     app = LocalAwsApp(home)
     app.endpoint_url = f"http://127.0.0.1:{port}"
     app.load_services()
+    try:
+        app.open_state()
+    except LocalAwsError as error:
+        print(error, file=sys.stderr)
+        return 5
     moto_app = DomainDispatcherApplication(create_backend_app)
     front = Front(app, moto_app, AccessLog(home / "logs" / "access.jsonl"), ending.set)
     server = create_server(

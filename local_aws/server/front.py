@@ -13,6 +13,7 @@ from local_aws.server.accesslog import AccessLog
 from local_aws.server.app import LocalAwsApp
 from local_aws.server.errors import render
 from local_aws.server.identify import Call, identify
+from local_aws.state import tracking
 
 log = logging.getLogger("local_aws")
 CONTROL = "/_local_aws/"
@@ -30,6 +31,15 @@ def _full_disk(error: BaseException) -> bool:
     return (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)) or (
         isinstance(error, sqlite3.OperationalError) and "full" in str(error)
     )
+
+
+def _s3_key(call: Call) -> tuple[str, str] | None:
+    """The (bucket, key) of a path-style S3 request: its object may have been changed in place."""
+    if call.service != "s3":
+        return None
+    path = call.path.encode("latin-1", "replace").decode("utf-8", "replace")
+    bucket, _, key = path.lstrip("/").partition("/")
+    return (bucket, key) if key else None
 
 
 class Front:
@@ -72,7 +82,11 @@ class Front:
             return self._error(call, 501, "UnsupportedOperation", refusal)
         try:
             with self.app.lock:
-                return self._moto_answer(call, environ)
+                tracking.touched.clear()
+                answer = self._moto_answer(call, environ)
+                if not is_read(call):
+                    self.app.save(list(tracking.touched), _s3_key(call))
+                return answer
         except NotImplementedError:
             return self._error(
                 call,

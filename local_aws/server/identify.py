@@ -54,7 +54,13 @@ def _rest_action(service: str, environ: dict) -> str | None:
 
 
 _ROUTERS: dict = {}
-_BOTO_NAMES = {"monitoring": "cloudwatch", "states": "stepfunctions", "email": "ses"}
+_BOTO_NAMES = {
+    "monitoring": "cloudwatch",
+    "states": "stepfunctions",
+    "email": "ses",
+    "elasticfilesystem": "efs",
+    "elasticloadbalancing": "elbv2",
+}
 
 
 def identify(environ: dict) -> Call:

@@ -1,0 +1,173 @@
+"""moto's backends as bytes: their own attributes, with references to other backends kept as references.
+
+A backend is stored as its `__dict__`. Objects that cannot be stored or would be stored twice have reducers here:
+locks (a new one is made), other backends (looked up again), AWS's managed policies (they come with moto), the
+key stores of buckets and the events of log streams (kept in tables of their own, see `store`).
+"""
+
+import copy
+import copyreg
+import io
+import pickle
+import sys
+import threading
+import weakref
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+BackendKey = tuple[str, str, str]  # service, account, region
+
+
+def live_backends() -> dict[BackendKey, Any]:
+    """Every backend that exists in this process."""
+    from moto.core.base_backend import BackendDict
+
+    found = {}
+    for backends in BackendDict._instances:
+        for account, region, backend in backends.iter_backends():
+            found[backends.service_name, account, region] = backend
+    return found
+
+
+def find_backend(service: str, account: str, region: str) -> Any:
+    import moto.backends
+
+    return moto.backends.get_backend(service)[account][region]
+
+
+@cache
+def _aws_policies(account: str, region: str) -> dict[str, Any]:
+    from moto.iam.models import IAMBackend
+
+    return IAMBackend(region, account_id=account).managed_policies
+
+
+def _policy(account: str, region: str, arn: str, attached: int) -> Any:
+    policy = _aws_policies(account, region)[arn]
+    policy.attachment_count = attached
+    return policy
+
+
+def _new_key_store() -> Any:
+    from moto.s3.models import _VersionedKeyStore
+
+    return _VersionedKeyStore()
+
+
+def _without(*names: str) -> Any:
+    def reduce(item: Any) -> tuple:
+        state = {k: v for k, v in item.__dict__.items() if k not in names}
+        return copyreg.__newobj__, (type(item),), state
+
+    return reduce
+
+
+class CopyOf:
+    """A default factory without a name (a lambda), as the value that it makes."""
+
+    def __init__(self, sample: Any):
+        self.sample = sample
+
+    def __call__(self) -> Any:
+        return copy.deepcopy(self.sample)
+
+
+def _reduce_defaultdict(item: defaultdict) -> tuple:
+    factory = item.default_factory
+    if "<locals>" in getattr(factory, "__qualname__", ""):
+        factory = CopyOf(factory())
+    return defaultdict, (factory,), None, None, iter(item.items())
+
+
+def _load_key(pem: bytes) -> Any:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    return load_pem_private_key(pem, None)
+
+
+def _reduce_key(key: Any) -> tuple:
+    from cryptography.hazmat.primitives import serialization as s
+
+    return _load_key, (key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()),)
+
+
+def _load_certificate(pem: bytes) -> Any:
+    from cryptography.x509 import load_pem_x509_certificate
+
+    return load_pem_x509_certificate(pem)
+
+
+def _reduce_certificate(certificate: Any) -> tuple:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return _load_certificate, (certificate.public_bytes(Encoding.PEM),)
+
+
+@cache
+def _crypto_reducers() -> dict[type, Any]:
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.x509 import Certificate
+
+    keys = (rsa.generate_private_key(65537, 1024), ec.generate_private_key(ec.SECP256R1()))
+    return {**{type(key): _reduce_key for key in keys}, Certificate: _reduce_certificate}
+
+
+def _reduce_bare(item: Any) -> tuple:
+    """A dict subclass whose constructor wants arguments: made without it."""
+    return copyreg.__newobj__, (type(item),), item.__dict__, None, iter(dict.items(item))
+
+
+def _reducers(linked: set[BackendKey]) -> dict[type, Any]:
+    from moto.iam.models import AWSManagedPolicy
+    from moto.logs.models import LogStream
+    from moto.s3.models import _VersionedKeyStore
+    from moto.ssm.models import ParameterDict
+
+    names = {id(backend): key for key, backend in live_backends().items()}
+
+    def reduce_backend(backend: Any) -> tuple:
+        key = names[id(backend)]
+        linked.add(key)
+        return find_backend, key
+
+    def reduce_policy(policy: Any) -> tuple:
+        return _policy, (policy.account_id, "aws", policy.arn, policy.attachment_count)
+
+    table: dict[type, Any] = {type(backend): reduce_backend for backend in live_backends().values()}
+    table[type(threading.Lock())] = lambda lock: (threading.Lock, ())
+    table[type(threading.RLock())] = lambda lock: (threading.RLock, ())
+    table[defaultdict] = _reduce_defaultdict
+    table[weakref.WeakValueDictionary] = lambda item: (weakref.WeakValueDictionary, (dict(item),))
+    if "cryptography" in sys.modules:
+        table.update(_crypto_reducers())
+    table[ParameterDict] = _reduce_bare
+    table[AWSManagedPolicy] = reduce_policy
+    table[_VersionedKeyStore] = lambda store: (_new_key_store, ())
+    table[LogStream] = _without("events", "_saved")
+    return table
+
+
+class Picklers:
+    """Makes picklers; the reducers are rebuilt only when new backends exist."""
+
+    def __init__(self) -> None:
+        self._known = -1
+        self._table: dict[type, Any] = {}
+        self._linked: set[BackendKey] = set()
+
+    def dumps(self, value: Any) -> tuple[bytes, set[BackendKey]]:
+        """The bytes, and the backends that `value` refers to."""
+        count = len(live_backends())
+        if count != self._known:
+            self._table, self._known = _reducers(self._linked), count
+        self._linked.clear()
+        out = io.BytesIO()
+        pickler = pickle.Pickler(out, pickle.HIGHEST_PROTOCOL)
+        pickler.dispatch_table = {**copyreg.dispatch_table, **self._table}
+        pickler.dump(value)
+        return out.getvalue(), set(self._linked)
+
+
+def loads(data: bytes) -> Any:
+    return pickle.loads(data)
