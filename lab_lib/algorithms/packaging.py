@@ -33,9 +33,9 @@ def check_pinned(requirements: Sequence[str]) -> list:
             raise ValueError(f"The requirement {requirement!r} is not pinned; write it as name==version.")
     return list(requirements)
 
-# %% ../../nbs/lib/03_packaging.ipynb #4ed77675
+# %% ../../nbs/lib/03_packaging.ipynb #6a87c1a2
 def write_inference_code(model_dir: str | Path, module: str, requirements: Sequence[str] = ()) -> Path:
-    """Writes and returns the folder `model_dir/code`: `inference.py`, `requirements.txt`, a copy of `lab_lib`.
+    """Writes and returns the folder `model_dir/code`: `inference.py`, `requirements.txt`, a copy of lab_lib.
 
     `module`: the module of `lab_lib` with the handlers. `requirements`: what the serving image lacks, pinned.
     What an earlier call wrote is replaced. Raises `ValueError` if the module is not there or has no handlers,
