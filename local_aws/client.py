@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -218,3 +219,20 @@ def stop(home: Path, seconds: float = 30.0) -> bool:
             child.kill()
     psutil.wait_procs(family, 5)
     return True
+
+
+_OURS = ("s3", "jobs", "images", "logs", "endpoints")
+
+
+def reset(home: Path) -> bool:
+    """Stop the server of this home and remove what it keeps there; True when one was running.
+
+    Only what a local AWS makes is removed: a home that holds other files keeps them.
+    """
+    stopped = stop(home)
+    _wait_for_lock(home)
+    for name in _OURS:
+        shutil.rmtree(home / name, ignore_errors=True)
+    for file in [*home.glob("state.sqlite3*"), home / "server.json", home / "sagemaker-sdk-config.yaml"]:
+        file.unlink(missing_ok=True)
+    return stopped

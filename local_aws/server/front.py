@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 
+from local_aws.runtime.sandbox import describe
 from local_aws.server import emulated
 from local_aws.server.accesslog import AccessLog
 from local_aws.server.app import LocalAwsApp
@@ -139,7 +140,10 @@ class Front:
         if action == "health":
             result = {"home": str(self.app.home), "pid": os.getpid(), "endpoint_url": self.app.endpoint_url}
         elif action == "status":
-            result = {"running": [item for source in self.app.status_sources for item in source()]}
+            result = {
+                "running": [item for source in self.app.status_sources for item in source()],
+                "sandbox": describe(),
+            }
         elif action == "stop" and method == "POST":
             self._stop()
             result = {"stopping": True}
