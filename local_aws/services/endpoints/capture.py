@@ -18,6 +18,7 @@ from uuid import uuid4
 log = logging.getLogger("local_aws")
 
 FLUSH_SECONDS = 2.0
+RETRY_SECONDS = 30.0
 FLUSH_BYTES = 4 * 1024 * 1024
 
 
@@ -39,6 +40,9 @@ class Capture:
         self._flushing = threading.Lock()
         self._open: dict[str, tuple] = {}  # variant: (file object, path, since)
         spool.mkdir(parents=True, exist_ok=True)
+        self._retry_at = (
+            0.0 if any(spool.glob("*.jsonl")) else None
+        )  # files of an earlier server, or not uploaded
 
     def sampled(self) -> bool:
         return self.sampling >= 100 or random.random() * 100 < self.sampling
@@ -90,7 +94,7 @@ class Capture:
                 now - since >= FLUSH_SECONDS or file.tell() >= FLUSH_BYTES
                 for file, _, since in self._open.values()
             )
-        if due:
+        if due or (self._retry_at is not None and now >= self._retry_at):
             self.flush()
 
     def flush(self) -> None:
@@ -101,10 +105,10 @@ class Capture:
                     file.close()
                 self._open.clear()
                 files = sorted(self.spool.glob("*.jsonl"))
-            for path in files:
-                self._upload(path)
+            uploaded = [self._upload(path) for path in files]
+            self._retry_at = None if all(uploaded) else time.monotonic() + RETRY_SECONDS
 
-    def _upload(self, path: Path) -> None:
+    def _upload(self, path: Path) -> bool:
         variant, hour, rest = path.name.split(".", 2)
         folder = "/".join(hour.split("-"))
         key = "/".join(filter(None, [self.prefix, self.endpoint, variant, folder, rest]))
@@ -118,5 +122,6 @@ class Capture:
                 key,
                 error,
             )
-            return
+            return False
         path.unlink()
+        return True

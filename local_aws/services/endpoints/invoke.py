@@ -28,8 +28,8 @@ NOT_EMULATED = {
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
 }
 TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics "
-    "for each container in Amazon CloudWatch, resolve the issue, and try again."
+    "Your invocation timed out while waiting for a response from container primary. Review the latency "
+    "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 
 

@@ -22,6 +22,7 @@ from .metrics import Metrics
 log = logging.getLogger("local_aws")
 
 STARTUP_SECONDS = 480  # how long a container may take until /ping answers, unless the variant says otherwise
+METRICS_SECONDS = 5
 MAX_REASON = 1024  # characters of a FailureReason
 
 
@@ -111,7 +112,7 @@ class Manager:
                         fleet.capture.flush_due()
                     except Exception:
                         log.exception("captured data cannot be written")
-            if ticks % 10 == 0:
+            if ticks % METRICS_SECONDS == 0:
                 self.metrics.publish()
 
     # -- for the records ------------------------------------------------------------------------------------
