@@ -63,6 +63,9 @@ def archive(files: dict[str, str | bytes]) -> bytes:
     return out.getvalue()
 
 
+SESSION = boto3.Session("LOCALAWSACCESSKEYID0", "x", region_name="us-east-1")
+
+
 class Lab:
     """A local AWS under a folder of its own, with boto3 clients that never retry."""
 
@@ -75,10 +78,9 @@ class Lab:
     def start(self) -> "Lab":
         self.local = ensure_started(home=self.home, port=0, quiet=True)
         config = Config(retries={"total_max_attempts": 1}, read_timeout=70)
-        session = boto3.Session("LOCALAWSACCESSKEYID0", "x", region_name="us-east-1")
 
         def client(name):
-            return session.client(name, endpoint_url=self.local.endpoint_url, config=config)
+            return SESSION.client(name, endpoint_url=self.local.endpoint_url, config=config)
 
         self.sagemaker, self.runtime = client("sagemaker"), client("sagemaker-runtime")
         self.s3, self.logs, self.cloudwatch = client("s3"), client("logs"), client("cloudwatch")
