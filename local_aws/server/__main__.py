@@ -72,6 +72,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from local_aws.server.accesslog import AccessLog
     from local_aws.server.app import LocalAwsApp
+    from local_aws.server.channel import Channel
     from local_aws.server.front import Front
 
     default_user_config["iam"]["load_aws_managed_policies"] = True
@@ -94,6 +95,7 @@ def main(argv: list[str] | None = None) -> int:
         max_request_body_size=2**40,
         ident="local_aws",
     )
+    server.channel_class = Channel
     app.start()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     signal.signal(signal.SIGINT, lambda *_: ending.set())
