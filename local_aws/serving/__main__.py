@@ -6,11 +6,13 @@ import argparse
 import os
 import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 
 from . import requirements, server
 from .limits import Limits
+from .workers import Workers
 
 
 def make_handler(kind: str, model_dir: str):
@@ -57,13 +59,15 @@ def main(argv=None) -> int:
     except Exception:
         traceback.print_exc()
         return 1
-    httpd = server.create(server.Application(handler, limits), sock, threads=8)
+    workers = Workers(limits.workers)
+    httpd = server.create(server.Application(handler, limits, workers), sock, threads=8)
     written = Path(options.port_file)
     partial = written.with_name(written.name + ".tmp")
     partial.write_text(str(port), encoding="ascii")
     partial.rename(written)
     print(f"Model loaded from {model_dir}; waiting for requests.")
-    httpd.run()
+    threading.Thread(target=httpd.run, name="http", daemon=True).start()
+    workers.run()
     return 0
 
 

@@ -15,6 +15,7 @@ import waitress
 
 from .limits import Limits
 from .messages import JSON, Handler, Request, Response
+from .workers import Workers
 
 IDLE_SECONDS = 3600  # how long an idle keep-alive connection stays open
 
@@ -66,12 +67,12 @@ class Watchdog:
 
 
 class Application:
-    """A WSGI application around a `Handler` that has its model already."""
+    """A WSGI application around a `Handler` that has its model already; `workers` runs the handler."""
 
-    def __init__(self, handler: Handler, limits: Limits):
+    def __init__(self, handler: Handler, limits: Limits, workers: Workers):
         self.handler = handler
         self.limits = limits
-        self._turns = threading.Semaphore(limits.workers)
+        self._workers = workers
         self._watchdog = Watchdog(limits.timeout)
 
     def __call__(self, environ, start_response):
@@ -101,10 +102,13 @@ class Application:
                 413, f"The request has {length:,} bytes; this container takes {self.limits.payload:,}."
             )
         request = Request(environ["wsgi.input"].read(length), title_case_headers(environ))
-        with self._turns, self._watchdog:
+        return self._workers.call(self._handle, request)
+
+    def _handle(self, request: Request) -> Response:
+        with self._watchdog:
             try:
                 return self.handler.handle(request)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 traceback.print_exc(file=sys.stderr)
                 sys.stderr.flush()
                 return _refusal(500, str(error) or type(error).__name__)

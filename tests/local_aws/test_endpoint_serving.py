@@ -154,8 +154,8 @@ def test_rows_and_columns():
         (
             '{"instances": [{"text": "a"}]}',
             TWO,
-            'Failed to process element: 0 of \'instances\' list. JSON object: {"text":"a"} keys must be equal '
-            "to: n,text",
+            'Failed to process element: 0 of \'instances\' list. JSON object: {"text":"a"} keys must be '
+            "equal to: n,text",
         ),
         ('{"inputs": {"text": ["a"]}}', TWO, "Missing named input: n in 'inputs' object."),
         (
