@@ -43,6 +43,20 @@ def _s3_key(call: Call) -> tuple[str, str] | None:
     return (bucket, key) if key else None
 
 
+class _AsIs(str):
+    """A header name that waitress does not capitalize: S3 metadata keys are lower case for every SDK."""
+
+    def split(self, *_: object) -> list:
+        return [self]
+
+    def capitalize(self) -> "_AsIs":
+        return self
+
+
+def _keep_metadata_names(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(_AsIs(k.lower()) if k.lower().startswith("x-amz-meta-") else k, v) for k, v in headers]
+
+
 class Front:
     """The WSGI application of the server. `stop` is called for a shutdown request on the control path."""
 
@@ -61,7 +75,7 @@ class Front:
                 return self._fast(handler, call, environ, start_response, begin)
         status, headers, body = self._answer(call, environ)
         self._access.write(call, int(status[:3]), time.perf_counter() - begin)
-        start_response(status, headers)
+        start_response(status, _keep_metadata_names(headers) if call.service == "s3" else headers)
         return body
 
     def _fast(self, handler, call: Call, environ: dict, start_response: Callable, begin: float):

@@ -36,21 +36,15 @@ def find_backend(service: str, account: str, region: str) -> Any:
     return moto.backends.get_backend(service)[account][region]
 
 
-@cache
-def _aws_policies(account: str, region: str) -> dict[str, Any]:
-    from moto.iam.models import IAMBackend
-
-    return IAMBackend(region, account_id=account).managed_policies
-
-
 def _policy(account: str, region: str, arn: str, attached: int) -> Any:
-    policy = _aws_policies(account, region)[arn]
+    # a backend that is being loaded still has what its constructor made
+    policy = find_backend("iam", account, region).managed_policies[arn]
     policy.attachment_count = attached
     return policy
 
 
 def _new_key_store() -> Any:
-    from moto.s3.models import _VersionedKeyStore
+    from moto.s3.utils import _VersionedKeyStore
 
     return _VersionedKeyStore()
 
@@ -119,11 +113,6 @@ def _reduce_bare(item: Any) -> tuple:
 
 
 def _reducers(linked: set[BackendKey]) -> dict[type, Any]:
-    from moto.iam.models import AWSManagedPolicy
-    from moto.logs.models import LogStream
-    from moto.s3.models import _VersionedKeyStore
-    from moto.ssm.models import ParameterDict
-
     names = {id(backend): key for key, backend in live_backends().items()}
 
     def reduce_backend(backend: Any) -> tuple:
@@ -141,10 +130,15 @@ def _reducers(linked: set[BackendKey]) -> dict[type, Any]:
     table[weakref.WeakValueDictionary] = lambda item: (weakref.WeakValueDictionary, (dict(item),))
     if "cryptography" in sys.modules:
         table.update(_crypto_reducers())
-    table[ParameterDict] = _reduce_bare
-    table[AWSManagedPolicy] = reduce_policy
-    table[_VersionedKeyStore] = lambda store: (_new_key_store, ())
-    table[LogStream] = _without("events", "_saved")
+    # Only of modules that are loaded: importing some of them takes a second.
+    for module, name, reducer in (
+        ("moto.iam.models", "AWSManagedPolicy", reduce_policy),
+        ("moto.logs.models", "LogStream", _without("events", "_saved")),
+        ("moto.s3.utils", "_VersionedKeyStore", lambda store: (_new_key_store, ())),
+        ("moto.ssm.models", "ParameterDict", _reduce_bare),
+    ):
+        if module in sys.modules:
+            table[getattr(sys.modules[module], name)] = reducer
     return table
 
 

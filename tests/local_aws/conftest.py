@@ -162,7 +162,12 @@ class Jobs:
         """{host: lines} of a job. `kind`: TrainingJobs or ProcessingJobs."""
         group = f"/aws/sagemaker/{kind}"
         logs = self.aws.logs
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"]
+        try:
+            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")[
+                "logStreams"
+            ]
+        except logs.exceptions.ResourceNotFoundException:  # the account's first job has not said a word yet
+            return {}
         found = {}
         for stream in streams:
             answer = logs.get_log_events(
