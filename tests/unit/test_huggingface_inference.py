@@ -178,7 +178,7 @@ def test_a_bad_request_is_the_callers_and_the_endpoint_goes_on(ask, body, conten
 
 
 def test_the_handlers_fit_the_hugging_face_image(predictor):
-    """That toolkit passes bodies as they are returned, so no tuple, and shows the caller `str(error)` with a 400."""
+    """That toolkit passes bodies on as they are, so no tuple, and shows the caller `str(error)` with a 400."""
     texts = serving.input_fn('{"inputs": "lovely great"}', "application/json")
     body = serving.output_fn(serving.predict_fn(texts, predictor), "application/json")
     assert isinstance(body, str) and json.loads(body)["predictions"][0]["label"] == "Positive"

@@ -384,7 +384,7 @@ def save(model, tokenizer, max_length: int, model_dir: str | Path) -> None:
         model.save_pretrained(model_dir)
         tokenizer.save_pretrained(model_dir)
 
-# %% ../../../nbs/lib/05_training_huggingface.ipynb #04539f0d
+# %% ../../../nbs/lib/05_training_huggingface.ipynb #41704ffb
 MAX_DROP = 0.01
 
 
@@ -403,9 +403,9 @@ def export_onnx(model, path: str | Path) -> None:
             self.model = model
 
         def forward(self, input_ids, attention_mask):
-            return torch.softmax(
-                self.model(input_ids=input_ids, attention_mask=attention_mask).logits, dim=-1
-            )
+            # as added to the attention scores: transformers' own making of it cannot always be traced
+            hidden = (1.0 - attention_mask[:, None, None, :].float()) * torch.finfo(torch.float32).min
+            return torch.softmax(self.model(input_ids=input_ids, attention_mask=hidden).logits, dim=-1)
 
     ids, mask = pad([[2] * 8, [2] * 5], model.config.pad_token_id or 0)
     axes = {0: "batch", 1: "sequence"}
