@@ -97,6 +97,7 @@ def test_input_and_output_are_captured(lab):
 
 def test_content_types_without_a_header_are_base64(lab):
     config = capture_config("base64", "Input", types=())
+    del config["EnableCapture"]  # captured is the default
     endpoint = lab.endpoint(lab.config(lab.model(), DataCaptureConfig=config))
     lab.ask(endpoint, "x")
     (record,) = until(lambda: records(lab, "base64/"))

@@ -174,6 +174,26 @@ def test_variants_are_checked(lab):
     )
 
 
+def test_a_gradual_deployment_is_refused(lab):
+    config = lab.config(lab.model())
+    endpoint = lab.endpoint(config)
+    canary = {
+        "TrafficRoutingConfiguration": {
+            "Type": "CANARY",
+            "WaitIntervalInSeconds": 60,
+            "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+        }
+    }
+    message = validation_error(
+        lab.sagemaker.update_endpoint,
+        EndpointName=endpoint,
+        EndpointConfigName=config,
+        DeploymentConfig={"BlueGreenUpdatePolicy": canary},
+    )
+    assert message == ("DeploymentConfig: CANARY deployments are not emulated by local_aws. Use ALL_AT_ONCE.")
+    assert lab.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "InService"
+
+
 def test_a_handler_that_cannot_load_fails_the_endpoint(lab):
     name = lab.endpoint(
         lab.config(lab.model("def model_fn(d):\n    raise OSError('no weights here')\n")), wait=False
@@ -330,12 +350,13 @@ def test_only_an_approved_package_is_deployed(lab):
     endpoint = lab.endpoint(lab.config("from-package"))
     assert lab.ask(endpoint, "x")["name"] == "package"
     gone = arn[:-1] + "9"
-    assert validation_error(
-        lab.sagemaker.create_model,
-        ModelName="m",
-        ExecutionRoleArn=ROLE,
-        PrimaryContainer={"ModelPackageName": gone},
-    ) == (f"Could not find model package {gone}.")
+    for name in (gone, "tweets"):  # a group's name is no package
+        assert validation_error(
+            lab.sagemaker.create_model,
+            ModelName="m",
+            ExecutionRoleArn=ROLE,
+            PrimaryContainer={"ModelPackageName": name},
+        ) == (f"Could not find model package {name}.")
 
 
 def test_the_sdk_resources_work_unchanged(lab, monkeypatch):

@@ -45,7 +45,8 @@ def _package_container(backend, name: str) -> dict:
         (
             package
             for package in backend.model_packages.values()
-            if name in (package.arn, package.model_package_name)
+            if name == package.arn
+            or (name == package.model_package_name and not package.model_package_group_name)
         ),
         None,
     )

@@ -115,6 +115,8 @@ class Instance:
             if self.failure:
                 self._say(self.failure)
             self._settled.set()
+            with contextlib.suppress(Exception):
+                self._log.flush()
 
     def _prepare(self) -> tuple[Sandbox, list[str]]:
         image = images.resolve(self.container["Image"])

@@ -250,7 +250,7 @@ class Manager:
 
     def _capture(self, backend, record, plan) -> Capture | None:
         config = plan and plan["DataCaptureConfig"]
-        if not config or not config.get("EnableCapture"):
+        if not config or not config.get("EnableCapture", True):
             return None
         # a folder of its own for each destination: what is left there must not go elsewhere
         spool = self._folder(backend, record) / "capture" / plan["Id"]

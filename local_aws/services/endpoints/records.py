@@ -69,6 +69,15 @@ def _install_models(app) -> None:
             raise validation.not_found(self, "model", model_name)
         del self._models[model_name]
 
+    answer = responses.SageMakerResponse.create_model
+
+    def create_model_answer(self) -> ActionResult:
+        result = answer(self)
+        record = self.sagemaker_backend._models[self._get_param("ModelName")]
+        record.enable_network_isolation = bool(self._get_param("EnableNetworkIsolation"))
+        return result
+
+    responses.SageMakerResponse.create_model = create_model_answer
     Backend.create_model = create_model
     Backend.describe_model = describe_model
     Backend.delete_model = delete_model
@@ -281,7 +290,14 @@ def _install_endpoints(manager) -> None:
     Backend.update_endpoint_weights_and_capacities = update_endpoint_weights_and_capacities
     Backend.delete_endpoint = delete_endpoint
 
+    answer = responses.SageMakerResponse.create_endpoint
+
+    def create_endpoint_answer(self) -> ActionResult:
+        validation.check_deployment(self._get_param("DeploymentConfig"))
+        return answer(self)
+
     def update_endpoint_answer(self) -> ActionResult:
+        validation.check_deployment(self._get_param("DeploymentConfig"))
         excluded = self._get_param("ExcludeRetainedVariantProperties") or []
         arn = self.sagemaker_backend.update_endpoint(
             self._get_param("EndpointName"),
@@ -291,6 +307,7 @@ def _install_endpoints(manager) -> None:
         )
         return ActionResult({"EndpointArn": arn})
 
+    responses.SageMakerResponse.create_endpoint = create_endpoint_answer
     responses.SageMakerResponse.update_endpoint = update_endpoint_answer
 
 

@@ -10,8 +10,9 @@ def model(record) -> dict:
         "ModelArn": record.arn,
         "CreationTime": record.creation_time,
         "EnableNetworkIsolation": bool(record.enable_network_isolation),
-        "ExecutionRoleArn": record.execution_role_arn,
     }
+    if record.execution_role_arn != "arn:test":  # moto's stand-in for none
+        answer["ExecutionRoleArn"] = record.execution_role_arn
     if record.primary_container:
         answer["PrimaryContainer"] = _container(record.primary_container)
     if record.containers:
@@ -59,7 +60,7 @@ def endpoint(record) -> dict:
         answer["ProductionVariants"] = [_variant(variant) for variant in plan["Variants"]]
         capture = plan["DataCaptureConfig"]
         if capture:
-            enabled = bool(capture.get("EnableCapture"))
+            enabled = capture.get("EnableCapture", True)
             answer["DataCaptureConfig"] = {
                 "EnableCapture": enabled,
                 "CaptureStatus": "Started" if enabled else "Stopped",

@@ -90,6 +90,21 @@ def check_variants(variants: list[dict]) -> None:
             raise ValidationError(message=f"InitialVariantWeight of variant {name} must not be negative.")
 
 
+def check_deployment(config: dict | None) -> None:
+    """The DeploymentConfig of CreateEndpoint and UpdateEndpoint: traffic moves all at once, without alarms."""
+    config = config or {}
+    routing = config.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
+    kind = "ROLLING" if config.get("RollingUpdatePolicy") else routing.get("Type", "ALL_AT_ONCE")
+    if kind != "ALL_AT_ONCE":
+        raise ValidationError(
+            message=f"DeploymentConfig: {kind} deployments are not emulated by local_aws. Use ALL_AT_ONCE."
+        )
+    if config.get("AutoRollbackConfiguration", {}).get("Alarms"):
+        raise ValidationError(
+            message="DeploymentConfig: AutoRollbackConfiguration is not emulated by local_aws. Leave it out."
+        )
+
+
 def check_capture(capture: dict | None) -> None:
     """The DataCaptureConfig of CreateEndpointConfig. Raises `ValidationError`."""
     if not capture:
