@@ -8,7 +8,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: help install workshop test test-fast book local jupyter bench lint export clean constraints
 

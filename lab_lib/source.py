@@ -12,13 +12,15 @@ from pathlib import Path
 # %% auto #0
 __all__ = ['stage_source']
 
-# %% ../nbs/lib/09_source.ipynb #1be1cff2
-def stage_source(module: str, into: str | Path, entry: str = "train.py") -> Path:
+# %% ../nbs/lib/09_source.ipynb #53f29515
+def stage_source(
+    module: str, into: str | Path, entry: str = "train.py", requirements: tuple[str, ...] | None = None
+) -> Path:
     """Fill the folder `into` with the source of a job that runs `main()` of `module`; returns it.
 
     The folder gets `lab_lib/` (the package's Python files), the script `entry`, which calls
-    `main()` of `module` (for example "lab_lib.algorithms.training.huggingface"), and `requirements.txt` with the
-    module's `REQUIREMENTS`. An earlier source folder is replaced; a folder that holds anything else is refused
+    `main()` of `module` (for example "lab_lib.algorithms.training.huggingface"), and `requirements.txt` with
+    `requirements` (default: the module's `REQUIREMENTS`), what the image lacks. An earlier source folder is replaced; a folder that holds anything else is refused
     with `FileExistsError`. Raises `ImportError` for an unknown module and `AttributeError` for one without `main`.
     """
     loaded = importlib.import_module(module)
@@ -34,6 +36,7 @@ def stage_source(module: str, into: str | Path, entry: str = "train.py") -> Path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
     (folder / entry).write_text(f"from {module} import main\n\nraise SystemExit(main())\n", encoding="utf-8")
-    requirements = getattr(loaded, "REQUIREMENTS", ())
+    if requirements is None:
+        requirements = getattr(loaded, "REQUIREMENTS", ())
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
     return folder

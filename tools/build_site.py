@@ -33,11 +33,18 @@ def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
                 continue
             if "injected-parameters" in tags:
                 cell.source = cell.source.replace("# Parameters", "# parameters of this run")
+            cell.outputs = [output for output in cell.get("outputs", ()) if not _is_widget(output)]
         cell.metadata.pop("papermill", None)
         cells.append(cell)
     notebook.cells = cells
-    notebook.metadata.pop("papermill", None)
+    for name in ("papermill", "widgets"):
+        notebook.metadata.pop(name, None)
     return notebook
+
+
+def _is_widget(output: nbformat.NotebookNode) -> bool:
+    """A live display, which has nothing to show once the kernel is gone."""
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
 
 
 def _write(notebook: Path, page: Path, title_suffix: str = "") -> None:
