@@ -473,7 +473,11 @@ def optimize_int8(model_dir: str | Path, validation) -> dict:
         )
     return result
 
-# %% ../../../nbs/lib/05_training_huggingface.ipynb #becad2d7
+# %% ../../../nbs/lib/05_training_huggingface.ipynb #072e0506
+def _rank(record: dict) -> tuple:
+    return record["validation_macro_f1"], -record["validation_loss"]
+
+
 def fit(train, validation, config: TrainingConfig, model_dir: str | Path) -> list:
     """Fine-tunes `config.model_id` and writes the best epoch's model to `model_dir`; returns the history.
 
@@ -524,7 +528,7 @@ def fit(train, validation, config: TrainingConfig, model_dir: str | Path) -> lis
             ),
             flush=True,
         )
-        if best is None or record["validation_macro_f1"] > best["validation_macro_f1"]:
+        if best is None or _rank(record) > _rank(best):
             best, best_weights = record, copy.deepcopy(model.state_dict())
         elif epoch - best["epoch"] >= config.patience:
             print(f"stopped: no better validation macro-F1 since epoch {best['epoch']}", flush=True)
