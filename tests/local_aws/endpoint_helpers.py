@@ -5,6 +5,8 @@ import json
 import tarfile
 import textwrap
 import time
+import uuid
+from contextlib import contextmanager
 
 import boto3
 from botocore.config import Config
@@ -74,9 +76,13 @@ class Lab:
         self.local: LocalAws | None = None
         self.bucket = "lab"
         self.names = 0
+        self.mark = uuid.uuid4().hex[:6]
 
     def start(self) -> "Lab":
-        self.local = ensure_started(home=self.home, port=0, quiet=True)
+        return self.attach(ensure_started(home=self.home, port=0, quiet=True))
+
+    def attach(self, local: LocalAws) -> "Lab":
+        self.local = local
         config = Config(retries={"total_max_attempts": 1}, read_timeout=70)
 
         def client(name):
@@ -91,7 +97,7 @@ class Lab:
 
     def name(self, kind: str) -> str:
         self.names += 1
-        return f"{kind}-{self.names}"
+        return f"{kind}-{self.mark}-{self.names}"
 
     def upload(self, files: dict) -> str:
         key = f"{self.name('artifact')}/model.tar.gz"
@@ -140,7 +146,7 @@ class Lab:
         end = time.monotonic() + seconds
         while True:
             description = self.sagemaker.describe_endpoint(EndpointName=name)
-            if description["EndpointStatus"] in ("InService", "Failed"):
+            if description["EndpointStatus"] in ("InService", "Failed", "Deleting"):
                 return description
             assert time.monotonic() < end, description
             time.sleep(0.05)
@@ -151,6 +157,19 @@ class Lab:
             EndpointName=endpoint, Body=body, ContentType=content_type, **more
         )
         return json.loads(answer["Body"].read())
+
+
+@contextmanager
+def attached(server: LocalAws):
+    """A `Lab` on a running server; its endpoints are deleted afterwards."""
+    lab = Lab(server.home).attach(server)
+    if lab.bucket not in [bucket["Name"] for bucket in lab.s3.list_buckets()["Buckets"]]:
+        lab.s3.create_bucket(Bucket=lab.bucket)
+    yield lab
+    for item in lab.sagemaker.list_endpoints(NameContains=lab.mark)["Endpoints"]:
+        lab.settle(item["EndpointName"])
+        lab.sagemaker.delete_endpoint(EndpointName=item["EndpointName"])
+    until(lambda: not lab.sagemaker.list_endpoints(NameContains=lab.mark)["Endpoints"])
 
 
 def until(check, seconds: float = 20):

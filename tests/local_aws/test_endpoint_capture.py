@@ -8,17 +8,15 @@ import signal
 from datetime import UTC, datetime
 
 import pytest
-from endpoint_helpers import Lab, until
+from endpoint_helpers import Lab, attached, until
 
 JSON_TYPE = "application/json"
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    lab = Lab(tmp_path_factory.mktemp("local_aws")).start()
-    lab.s3.create_bucket(Bucket=lab.bucket)
-    yield lab
-    lab.stop()
+def lab(server):
+    with attached(server) as lab:
+        yield lab
 
 
 def capture_config(prefix: str, *modes: str, sampling: int = 100, types=(JSON_TYPE,)) -> dict:

@@ -5,15 +5,13 @@ import threading
 
 import pytest
 from botocore.exceptions import ClientError
-from endpoint_helpers import ECHO, PYTORCH, Lab, until
+from endpoint_helpers import ECHO, PYTORCH, attached, until
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    lab = Lab(tmp_path_factory.mktemp("local_aws")).start()
-    lab.s3.create_bucket(Bucket=lab.bucket)
-    yield lab
-    lab.stop()
+def lab(server):
+    with attached(server) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")

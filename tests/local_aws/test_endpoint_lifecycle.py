@@ -5,7 +5,7 @@ import threading
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from endpoint_helpers import ACCOUNT, ECHO, ROLE, SKLEARN, Lab, until
+from endpoint_helpers import ACCOUNT, ECHO, ROLE, SKLEARN, attached, until
 
 ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}"
 PING = (
@@ -15,11 +15,9 @@ PING = (
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    lab = Lab(tmp_path_factory.mktemp("local_aws")).start()
-    lab.s3.create_bucket(Bucket=lab.bucket)
-    yield lab
-    lab.stop()
+def lab(server):
+    with attached(server) as lab:
+        yield lab
 
 
 def validation_error(call, **request) -> str:
@@ -144,6 +142,19 @@ def test_a_model_needs_its_image_and_its_data(lab):
     message = create(Image=SKLEARN.replace("sagemaker-scikit-learn", "mine"))
     assert "Cannot find repository: mine in registry ID: 683313688378" in message
     assert create(Image=SKLEARN, Mode="MultiModel").startswith("Mode MultiModel is not emulated")
+
+
+def test_models_are_listed_by_name_and_in_pages(lab):
+    names = [lab.model() for _ in range(3)]
+
+    def listed(**request):
+        return [item["ModelName"] for item in lab.sagemaker.list_models(**request)["Models"]]
+
+    assert set(names) <= set(listed())
+    assert listed(NameContains=names[1]) == [names[1]]
+    assert listed(MaxResults=3) == names[::-1]  # the newest first
+    pages = lab.sagemaker.get_paginator("list_models").paginate(PaginationConfig={"PageSize": 2})
+    assert sorted(item["ModelName"] for page in pages for item in page["Models"]) == sorted(listed())
 
 
 def test_variants_are_checked(lab):

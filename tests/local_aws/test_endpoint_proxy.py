@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from local_aws.services.endpoints.fleet import Fleet, Variant
-from local_aws.services.endpoints.instance import Instance, InstanceGone, ModelTimeout
+from local_aws.services.endpoints.instance import Instance, InstanceGone, ModelTimeout, NotReached
 from local_aws.services.endpoints.invoke import InvokeEndpoint
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
@@ -93,6 +93,16 @@ def test_a_container_that_hangs_up_is_gone(container):
     with pytest.raises(InstanceGone):
         container(handle).invoke(b"x", {})
     assert seen == [b"x"]  # never sent twice over new connections
+
+
+def test_a_container_that_has_ended_is_not_reached(container):
+    instance = container(lambda connection: None)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    instance._port = port
+    with pytest.raises(NotReached):
+        instance.invoke(b"x", {})
+    assert not instance.ready  # nothing more is sent there until its /ping answers
 
 
 def test_a_container_that_is_silent_times_out(container):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
-from endpoint_helpers import TENSORFLOW, Lab
+from endpoint_helpers import TENSORFLOW, attached
 
 pytestmark = pytest.mark.slow
 
@@ -48,11 +48,9 @@ def saved_model(tmp_path_factory) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    lab = Lab(tmp_path_factory.mktemp("local_aws")).start()
-    lab.s3.create_bucket(Bucket=lab.bucket)
-    yield lab
-    lab.stop()
+def lab(server):
+    with attached(server) as lab:
+        yield lab
 
 
 def test_without_code_the_request_is_tensorflow_servings(lab, saved_model):

@@ -4,6 +4,7 @@ import itertools
 import random
 import threading
 import time
+from collections.abc import Iterator
 
 from .capture import Capture
 from .instance import Instance
@@ -20,15 +21,14 @@ class Variant:
         self.name, self.weight, self.instances = name, weight, instances
         self._turn = itertools.count()
 
-    def pick(self) -> Instance | None:
-        """The next ready instance; None while all of them are down."""
+    def pick_in_turn(self) -> Iterator[Instance]:
+        """The ready instances, another one first at every call; none while all of them are down."""
         instances = self.instances
         start = next(self._turn)
         for offset in range(len(instances)):
             instance = instances[(start + offset) % len(instances)]
             if instance.ready:
-                return instance
-        return None
+                yield instance
 
 
 class Fleet:

@@ -32,7 +32,11 @@ class ModelTimeout(Exception):
 
 
 class InstanceGone(Exception):
-    """The container closed the connection without an answer, or none is running."""
+    """The container closed the connection without an answer."""
+
+
+class NotReached(Exception):
+    """No container took the request: it can go to another instance."""
 
 
 class Instance:
@@ -217,7 +221,7 @@ class Instance:
     def invoke(
         self, body: bytes, headers: dict[str, str], timeout: float = MODEL_TIMEOUT
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        """POST /invocations; status, headers and body of the answer. `ModelTimeout`, `InstanceGone`."""
+        """POST /invocations; status, headers and body. `ModelTimeout`, `InstanceGone`, `NotReached`."""
         with self._count:
             self.busy += 1
         try:
@@ -229,10 +233,11 @@ class Instance:
     def _post(
         self, body: bytes, headers: dict[str, str], timeout: float
     ) -> tuple[int, http.client.HTTPMessage, bytes]:
-        for _ in range(2):
+        sent = False
+        while True:
             port = self._port
             if port is None:
-                break
+                raise InstanceGone if sent else NotReached
             connection, fresh = self._connection(port, timeout)
             try:
                 connection.request("POST", "/invocations", body=body, headers=headers)
@@ -241,10 +246,14 @@ class Instance:
             except TimeoutError:
                 connection.close()
                 raise ModelTimeout from None
+            except ConnectionRefusedError:
+                self._port = None  # it has just ended; the thread that watches it will see
+                raise (InstanceGone if sent else NotReached) from None
             except (OSError, http.client.HTTPException):
                 connection.close()
                 if fresh:
-                    break
+                    raise InstanceGone from None
+                sent = True
                 self._forget_connections()  # a kept one that the server had closed: once more on a new one
                 continue
             if answer.will_close:
@@ -252,7 +261,6 @@ class Instance:
             else:
                 self._pool.append(connection)
             return answer.status, answer.headers, data
-        raise InstanceGone
 
     def _connection(self, port: int, timeout: float) -> tuple[http.client.HTTPConnection, bool]:
         with contextlib.suppress(IndexError):

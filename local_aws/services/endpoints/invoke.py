@@ -15,7 +15,7 @@ from uuid import uuid4
 from local_aws.config import DEFAULT_REGION
 
 from .fleet import NoVariant
-from .instance import InstanceGone, ModelTimeout
+from .instance import InstanceGone, ModelTimeout, NotReached
 
 log = logging.getLogger("local_aws")
 
@@ -96,8 +96,21 @@ class InvokeEndpoint:
             raise Refusal(
                 400, "ValidationError", f"Variant {target} of endpoint {name} not found; it has: {known}."
             ) from None
-        instance = variant.pick()
-        if instance is None:
+        when, sent = datetime.now(UTC), time.perf_counter()
+        status, message, content, error = 500, None, b"", None
+        for instance in variant.pick_in_turn():
+            try:
+                status, message, content = instance.invoke(body, _forwarded(environ))
+            except NotReached:
+                continue
+            except ModelTimeout:
+                status, error = 0, TIMED_OUT
+            except InstanceGone:
+                error = (
+                    "The container ended, or closed the connection, before it answered. It is started again."
+                )
+            break
+        else:
             self.manager.metrics.add(region, name, variant.name, 503, 0.0, time.perf_counter() - began)
             raise Refusal(
                 503,
@@ -105,14 +118,6 @@ class InvokeEndpoint:
                 f"Variant {variant.name} of endpoint {name} has no healthy instance: its container ended and "
                 f"is started again. Its log is /aws/sagemaker/Endpoints/{name}. Try again in a moment.",
             )
-        when, sent = datetime.now(UTC), time.perf_counter()
-        status, message, content, error = 500, None, b"", None
-        try:
-            status, message, content = instance.invoke(body, _forwarded(environ))
-        except ModelTimeout:
-            status, error = 0, TIMED_OUT
-        except InstanceGone:
-            error = "The container ended, or closed the connection, before it answered. It is started again."
         done = time.perf_counter()
         model = done - sent
         self.manager.metrics.add(region, name, variant.name, status or 500, model, sent - began)

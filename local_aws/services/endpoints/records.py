@@ -77,7 +77,24 @@ def _install_models(app) -> None:
         record.enable_network_isolation = bool(self._get_param("EnableNetworkIsolation"))
         return result
 
+    def list_models_answer(self) -> ActionResult:
+        found = [
+            record
+            for record in self.sagemaker_backend._models.values()
+            if (self._get_param("NameContains") or "") in record.model_name
+        ]
+        by_name = self._get_param("SortBy") == "Name"
+        found.sort(key=lambda record: record.model_name if by_name else record.creation_time)
+        if (self._get_param("SortOrder") or "Descending") == "Descending":
+            found.reverse()
+        start, size = int(self._get_param("NextToken") or 0), int(self._get_param("MaxResults") or 100)
+        answer = {"Models": [shapes.model_summary(record) for record in found[start : start + size]]}
+        if start + size < len(found):
+            answer["NextToken"] = str(start + size)
+        return ActionResult(answer)
+
     responses.SageMakerResponse.create_model = create_model_answer
+    responses.SageMakerResponse.list_models = list_models_answer
     Backend.create_model = create_model
     Backend.describe_model = describe_model
     Backend.delete_model = delete_model

@@ -22,6 +22,10 @@ def model(record) -> dict:
     return answer
 
 
+def model_summary(record) -> dict:
+    return {"ModelName": record.model_name, "ModelArn": record.arn, "CreationTime": record.creation_time}
+
+
 def _container(definition: dict) -> dict:
     if definition.get("ModelPackageName"):
         return dict(definition)
