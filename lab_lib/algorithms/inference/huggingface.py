@@ -4,9 +4,10 @@
 __all__ = ['REQUIREMENTS', 'INT8_MODEL', 'CHUNK', 'choose_runtime', 'load_tokenizer', 'Predictor', 'cpu_count', 'load',
            'model_fn', 'input_fn', 'predict_fn', 'output_fn']
 
-# %% ../../../nbs/lib/06_inference_huggingface.ipynb #12417d63
+# %% ../../../nbs/lib/06_inference_huggingface.ipynb #b275e11d
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..contract import LABELS, format_response, parse_request
@@ -50,12 +51,23 @@ def load_tokenizer(model_dir: str | Path) -> tuple:
     tokenizer.enable_truncation(min(int(length), 512))
     return tokenizer, pad_id
 
-# %% ../../../nbs/lib/06_inference_huggingface.ipynb #7aed03cd
+# %% ../../../nbs/lib/06_inference_huggingface.ipynb #01cfb785
 class Predictor:
     "A loaded model: `predict_proba` for texts; `runtime` is `onnx` or `torch`."
 
-    def __init__(self, tokenizer, pad_id: int, run, runtime: str):
-        self.tokenizer, self.pad_id, self.run, self.runtime = tokenizer, pad_id, run, runtime
+    def __init__(self, tokenizer, pad_id: int, run, runtime: str, workers: int = 1):
+        self.tokenizer, self.pad_id, self.run = tokenizer, pad_id, run
+        self.runtime, self.workers = runtime, workers
+
+    def _run_chunk(self, rows: list):
+        import numpy as np
+
+        ids = np.full((len(rows), max(map(len, rows))), self.pad_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for line, row in enumerate(rows):
+            ids[line, : len(row)] = row
+            mask[line, : len(row)] = 1
+        return self.run(ids, mask)
 
     def predict_proba(self, texts: list):
         "The probabilities of Negative, Neutral and Positive for each text: a float32 NumPy array [n, 3]."
@@ -63,18 +75,19 @@ class Predictor:
 
         rows = [encoding.ids for encoding in self.tokenizer.encode_batch(list(texts))]
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+        chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
+        work = [[rows[index] for index in chunk] for chunk in chunks]
         probabilities = np.empty((len(rows), len(LABELS)), dtype=np.float32)
-        for start in range(0, len(order), CHUNK):
-            chunk = order[start : start + CHUNK]
-            ids = np.full((len(chunk), len(rows[chunk[-1]])), self.pad_id, dtype=np.int64)
-            mask = np.zeros_like(ids)
-            for line, index in enumerate(chunk):
-                ids[line, : len(rows[index])] = rows[index]
-                mask[line, : len(rows[index])] = 1
-            probabilities[chunk] = self.run(ids, mask)
+        if self.workers > 1 and len(chunks) > 1:
+            with ThreadPoolExecutor(self.workers) as pool:
+                answers = list(pool.map(self._run_chunk, work))
+        else:
+            answers = map(self._run_chunk, work)
+        for chunk, answer in zip(chunks, answers, strict=True):
+            probabilities[chunk] = answer
         return probabilities
 
-# %% ../../../nbs/lib/06_inference_huggingface.ipynb #d9df37c9
+# %% ../../../nbs/lib/06_inference_huggingface.ipynb #acc9fc3d
 def cpu_count() -> int:
     "The CPUs that this process may use; `OMP_NUM_THREADS` lowers it."
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -86,10 +99,9 @@ def _onnx_run(model_dir: Path):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = cpu_count()
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(
         str(model_dir / INT8_MODEL), options, providers=["CPUExecutionProvider"]
     )
@@ -123,8 +135,9 @@ def load(model_dir: str | Path, runtime: str | None = None) -> Predictor:
     model_dir = Path(model_dir)
     runtime = choose_runtime(model_dir, runtime)
     tokenizer, pad_id = load_tokenizer(model_dir)
-    run = _onnx_run(model_dir) if runtime == "onnx" else _torch_run(model_dir)
-    return Predictor(tokenizer, pad_id, run, runtime)
+    if runtime == "onnx":
+        return Predictor(tokenizer, pad_id, _onnx_run(model_dir), runtime, workers=cpu_count())
+    return Predictor(tokenizer, pad_id, _torch_run(model_dir), runtime)
 
 # %% ../../../nbs/lib/06_inference_huggingface.ipynb #e661faca
 def model_fn(model_dir: str) -> Predictor:
