@@ -93,6 +93,14 @@ class SandboxProcess:
         self.pid = process.pid
         self.stdout = process.stdout
         self.stderr = process.stderr
+        if not namespaced:
+            threading.Thread(target=self._end_group, daemon=True).start()
+
+    def _end_group(self) -> None:
+        """Without a process namespace: what the command leaves behind ends with it, and lets go of its pipes."""
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     @property
     def returncode(self) -> int | None:

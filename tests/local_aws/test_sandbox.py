@@ -1,0 +1,191 @@
+"""The sandbox by itself, with namespaces and with rewritten paths."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from local_aws.runtime import images, sandbox
+from local_aws.runtime.sandbox import Sandbox
+
+URI = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
+needs_namespaces = pytest.mark.skipif(
+    not sandbox.namespace_flags(), reason="this machine allows no namespaces"
+)
+
+
+@pytest.fixture(params=["namespaces", "paths"])
+def box(request, tmp_path, monkeypatch):
+    """A sandbox with an overlay, in either way."""
+    flags = sandbox.namespace_flags()
+    if request.param == "namespaces" and not flags:
+        pytest.skip("this machine allows no namespaces")
+    monkeypatch.setattr(sandbox, "namespace_flags", lambda: flags if request.param == "namespaces" else None)
+    job, scratch = tmp_path / "host" / "ml", tmp_path / "host" / "job"
+    job.mkdir(parents=True)
+    scratch.mkdir()
+    env = images.make_overlay(images.resolve(URI), tmp_path / "home", scratch)
+    return Sandbox(job, env=env, hosts=["algo-1", "algo-2"], binds={images.INSIDE: scratch}, code=["code"])
+
+
+def output(box, *argv):
+    process = box.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    text = process.stdout.read().decode()
+    process.stdout.close()
+    return process.wait(), text
+
+
+def test_hard_coded_paths_of_a_script_work(box):
+    (box.job_dir / "code").mkdir()
+    (box.job_dir / "code" / "main.sh").write_text("cat /opt/ml/data.txt; echo done > '/opt/ml/out.txt'\n")
+    (box.job_dir / "data.txt").write_text("data\n")
+    assert output(box, "/bin/sh", "/opt/ml/code/main.sh") == (0, "data\n")
+    assert (box.job_dir / "out.txt").read_text() == "done\n"
+
+
+def test_the_overlay_is_a_python_of_its_own_over_the_images_packages(box):
+    code = "import sys, numpy; print(sys.prefix); import pip; import importlib.util as u; print(u.find_spec('lab_lib'))"
+    status, text = output(box, "python3", "-c", code)
+    assert status == 0, text
+    assert text.splitlines() == [box.inside("/opt/job/env"), "None"]
+    status, text = output(box, "pip3", "list", "--path", "/opt/job/env/lib/python3.11/site-packages")
+    assert status == 0, text
+    which = output(box, "/bin/sh", "-c", "for n in torchrun train python3 pip3; do command -v $n; done")[
+        1
+    ].split()
+    assert which == [box.inside(f"/opt/job/env/bin/{n}") for n in ("torchrun", "train", "python3", "pip3")]
+
+
+def test_pip_finds_the_images_packages_and_installs_for_the_job_alone(box, tmp_path):
+    package = box.job_dir / "mine"
+    package.mkdir()
+    (package / "mine_only.py").write_text("VALUE = 7\n")
+    (package / "setup.py").write_text(
+        "from setuptools import setup\nsetup(name='mine', version='1', py_modules=['mine_only'])"
+    )
+    status, text = output(
+        box, "pip3", "install", "--no-index", "--no-build-isolation", "-q", "/opt/ml/mine", "numpy"
+    )
+    assert status == 0, text
+    assert output(box, "python3", "-c", "import mine_only; print(mine_only.VALUE)") == (0, "7\n")
+    installed = tmp_path / "host" / "job" / "env" / "lib"
+    assert list(installed.rglob("mine_only.py"))
+    assert not list(installed.rglob("numpy"))
+    assert subprocess.run([sys.executable, "-c", "import mine_only"], capture_output=True).returncode == 1
+
+
+def test_nothing_of_the_callers_environment_leaks(box, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "real-secret")
+    monkeypatch.setenv("SOMETHING_PRIVATE", "x")
+    text = output(box, "python3", "-c", "import os; print(sorted(os.environ))")[1]
+    assert "AWS_SECRET_ACCESS_KEY" not in text
+    assert "SOMETHING_PRIVATE" not in text
+
+
+def test_exit_status_is_handed_on(box):
+    assert output(box, "/bin/sh", "-c", "exit 7")[0] == 7
+    assert output(box, "no-such-command")[0] == 127
+
+
+def test_stop_gives_a_listener_time_and_ends_the_whole_tree(box):
+    code = """
+import signal, subprocess, sys, time
+child = subprocess.Popen(["sleep", "977"])
+signal.signal(signal.SIGTERM, lambda *_: (print("saving", flush=True), sys.exit(5)))
+print("ready", flush=True)
+time.sleep(60)
+"""
+    process = box.popen(["python3", "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert process.handles_term()
+    assert process.stop(grace=10) == 5
+    assert process.stdout.read() == b"saving\n"
+    process.stdout.close()
+    deadline = time.monotonic() + 5
+    while [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]:
+        assert time.monotonic() < deadline, "a child outlived its container"
+        time.sleep(0.02)
+
+
+@needs_namespaces
+def test_a_command_that_ignores_sigterm_is_ended_at_once(tmp_path):
+    job = tmp_path / "a" / "ml"
+    job.mkdir(parents=True)
+    process = Sandbox(job, env={"PATH": os.defpath}).popen(["sleep", "60"])
+    time.sleep(0.3)
+    assert not process.handles_term()
+    began = time.monotonic()
+    process.stop(grace=30)
+    assert time.monotonic() - began < 5
+
+
+@needs_namespaces
+def test_opt_keeps_what_the_machine_has_there_and_gains_nothing(tmp_path):
+    job = tmp_path / "a" / "ml"
+    job.mkdir(parents=True)
+    before = sorted(os.listdir("/opt"))
+    inside = output(Sandbox(job, env={"PATH": os.defpath}), "ls", "/opt")[1].split()
+    folders = [n for n in before if os.path.isdir(f"/opt/{n}")]
+    assert set(inside) == {*folders, "ml"}
+    assert sorted(os.listdir("/opt")) == before
+
+
+@needs_namespaces
+def test_it_works_inside_a_network_namespace_without_network(tmp_path):
+    """As the network-cut test of the workshop runs it: root or not, loopback only."""
+    job = tmp_path / "a" / "ml"
+    job.mkdir(parents=True)
+    code = (
+        "import subprocess, sys; from pathlib import Path; from local_aws.runtime.sandbox import Sandbox; "
+        f"p = Sandbox(Path({str(job)!r}), env={{'PATH': '/usr/bin:/bin'}}).popen(['hostname'], stdout=subprocess.PIPE); "
+        "print(p.stdout.read().decode(), p.wait())"
+    )
+    command = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
+    done = subprocess.run([*command, sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["algo-1", "0"], done.stderr
+
+
+@needs_namespaces
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_it_works_for_an_ordinary_user(tmp_path):
+    tmp_path.chmod(0o777)
+    for folder in tmp_path.parents:
+        if not os.access(folder, os.X_OK) or folder.stat().st_mode & 0o001 == 0:
+            pytest.skip("the temporary folder is closed to other users")
+    code = (
+        "import subprocess, os; from pathlib import Path; from local_aws.runtime import sandbox; "
+        f"job = Path({str(tmp_path)!r}) / 'u' / 'ml'; job.mkdir(parents=True); "
+        "p = sandbox.Sandbox(job, env={'PATH': '/usr/bin:/bin'}).popen(['touch', '/opt/ml/made']); "
+        "print(p.wait(), os.listdir(job), bool(sandbox.namespace_flags()))"
+    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            user=65534,
+            group=65534,
+            cwd="/",
+        )
+    except PermissionError:
+        pytest.skip("this Python is closed to other users")
+    if "Permission" in done.stderr or "ModuleNotFoundError" in done.stderr:
+        pytest.skip("this checkout is closed to other users")
+    assert done.stdout.strip() == "0 ['made'] True", done.stderr
+
+
+def test_image_uris():
+    image = images.resolve(
+        "763104351884.dkr.ecr.eu-west-1.amazonaws.com/huggingface-pytorch-inference:2.6.0-transformers5.5.3-cpu-py312"
+    )
+    assert (image.repository, image.kind) == ("huggingface-pytorch-inference", "inference")
+    assert image.tag == "2.6.0-transformers5.5.3-cpu-py312"
+    with pytest.raises(images.ImageError, match="Invalid image URI 'python:3.11'"):
+        images.resolve("python:3.11")
+    with pytest.raises(images.ImageError, match="Cannot find repository: mine in registry ID: 123456789012"):
+        images.resolve("123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1")
