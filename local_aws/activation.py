@@ -70,6 +70,8 @@ def activate(local: LocalAws, region: str | None = None) -> None:
         present = [h for h in os.environ.get(name, "").split(",") if h]
         os.environ[name] = ",".join(dict.fromkeys(present + hosts))
     _opt_out_of_telemetry(local.home)
+    if singletons := getattr(sys.modules.get("sagemaker.core.utils.utils"), "SingletonMeta", None):
+        singletons._instances.clear()  # the SDK's clients of an earlier address
     if "boto3" in sys.modules:
         sys.modules["boto3"].DEFAULT_SESSION = None
     endpoint = local.endpoint_url

@@ -246,6 +246,7 @@ def test_uncompressed_model_artifacts(aws, jobs, bucket):
     assert aws.s3.get_object(Bucket=bucket, Key=f"{prefix}a.bin")["Body"].read() == b"1"
 
 
+@pytest.mark.slow  # the toolkit itself takes eight seconds
 def test_without_an_entrypoint_the_sagemaker_training_toolkit_runs(aws, jobs, bucket):
     """The image's own `train` command: sagemaker_program and sagemaker_submit_directory say what to run."""
     script = b"import argparse, os\np = argparse.ArgumentParser(); p.add_argument('--epochs', type=int)\n"
