@@ -80,7 +80,7 @@ def _scripts() -> dict[str, str]:
             first, _, rest = file.read_text("utf-8").partition("\n")
         except (UnicodeDecodeError, OSError):
             continue
-        if first.startswith("#!") and "python" in first:
+        if first.startswith("#!") and "python" in first and not file.name.startswith("python"):
             found[file.name] = "#!/usr/bin/env python3\n" + rest
     return found
 
@@ -110,8 +110,7 @@ def make_overlay(image: Image, home: Path, scratch: Path) -> dict[str, str]:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = env / "lib" / version / "site-packages"
     packages.mkdir(parents=True)
-    for name in ("bin",):
-        (env / name).mkdir()
+    (env / "bin").mkdir()
     for name in ("home", "tmp"):
         (scratch / name).mkdir()
     # A plain path line, not site.addsitedir: .pth files of the workshop (its editable checkout) stay out of jobs.
@@ -123,11 +122,8 @@ def make_overlay(image: Image, home: Path, scratch: Path) -> dict[str, str]:
     for name in ("python", "python3", version):
         (env / "bin" / name).symlink_to(image.python)
     shared = template(home)
-    for name in os.listdir(shared):
-        if not name.startswith((".", "python")):
-            (env / "bin" / name).symlink_to(shared / name)
     return {
-        "PATH": f"{INSIDE}/env/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"{INSIDE}/env/bin:{shared}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": f"{INSIDE}/home",
         "TMPDIR": f"{INSIDE}/tmp",
         "LANG": "C.UTF-8",

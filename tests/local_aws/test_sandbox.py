@@ -53,10 +53,16 @@ def test_the_overlay_is_a_python_of_its_own_over_the_images_packages(box):
     assert text.splitlines() == [box.inside("/opt/job/env"), "None"]
     status, text = output(box, "pip3", "list", "--path", "/opt/job/env/lib/python3.11/site-packages")
     assert status == 0, text
-    which = output(box, "/bin/sh", "-c", "for n in torchrun train python3 pip3; do command -v $n; done")[
+    which = output(box, "/bin/sh", "-c", "command -v python3; command -v torchrun; command -v train")[
         1
     ].split()
-    assert which == [box.inside(f"/opt/job/env/bin/{n}") for n in ("torchrun", "train", "python3", "pip3")]
+    assert which[0] == box.inside("/opt/job/env/bin/python3")
+    assert [path.rsplit("/", 1)[1] for path in which[1:]] == ["torchrun", "train"]
+    status, text = output(
+        box, "/bin/sh", "-c", "pip3 --version && command -v pip3 && head -1 $(command -v torchrun)"
+    )
+    assert status == 0, text
+    assert text.splitlines()[-1] == "#!/usr/bin/env python3"
 
 
 def test_pip_finds_the_images_packages_and_installs_for_the_job_alone(box, tmp_path):
