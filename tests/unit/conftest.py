@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the helper modules next to the tests
+sys.path.insert(0, str(Path(__file__).parent))  # for the modules next to the tests
 
 
 @pytest.fixture(scope="session")
