@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import shutil
@@ -39,7 +40,7 @@ def control(endpoint_url: str, action: str, method: str = "GET", timeout: float 
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
             return json.load(answer)
-    except (urllib.error.HTTPError, ValueError) as error:
+    except (urllib.error.HTTPError, http.client.HTTPException, ValueError) as error:
         raise OSError(f"{endpoint_url} does not answer like local_aws") from error
 
 
@@ -56,7 +57,8 @@ def _locked(home: Path) -> bool:
 
 
 def find(home: Path) -> LocalAws | None:
-    """The server of this home if it runs and answers, else None. A record left by a dead one does not count."""
+    """The server of this home if it runs and answers, else None. A record left by a dead one does not
+    count."""
     try:
         record = json.loads((home / "server.json").read_text("utf-8"))
         if not _locked(home):
@@ -100,11 +102,13 @@ def check_port(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except PermissionError:
             raise LocalAwsError(
-                f"Port {port} is reserved for the system. Choose one above 1023: set LOCAL_AWS_PORT or pass --port."
+                f"Port {port} is reserved for the system. Choose one above 1023: set LOCAL_AWS_PORT or "
+                "pass --port."
             ) from None
         except OSError:
             raise LocalAwsError(
-                f"Port {port} is in use by {_holder(port)}. Stop it, or choose another port: set LOCAL_AWS_PORT, "
+                f"Port {port} is in use by {_holder(port)}. Stop it, or choose another port: set "
+                "LOCAL_AWS_PORT, "
                 "port in [tool.local_aws] of pyproject.toml, or pass --port."
             ) from None
 
@@ -157,8 +161,8 @@ def _spawn(settings: Settings) -> LocalAws:
 def ensure_started(home: Path | str | None = None, port: int | None = None, quiet: bool = False) -> LocalAws:
     """The running server of this home; starts a detached one if there is none.
 
-    Prints one line when it starts it (unless `quiet`). Safe to call from several processes at once: one starts it,
-    the others wait. Raises `LocalAwsError` with the remedy when it cannot start.
+    Prints one line when it starts it (unless `quiet`). Safe to call from several processes at once: one
+    starts it, the others wait. Raises `LocalAwsError` with the remedy when it cannot start.
     """
     settings = load_settings(home, port)
     local = find(settings.home)
@@ -169,7 +173,8 @@ def ensure_started(home: Path | str | None = None, port: int | None = None, quie
         gate = (settings.home / "start.lock").open("w")
     except OSError as error:
         raise LocalAwsError(
-            f"The home {settings.home} cannot be written ({error.strerror}). Choose another with LOCAL_AWS_HOME."
+            f"The home {settings.home} cannot be written ({error.strerror}). Choose another with "
+            "LOCAL_AWS_HOME."
         ) from error
     with gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
