@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nbformat
 
+from local_aws import coverage
 from tools.labs import ROOT, RUNS
 
 SOURCE = ROOT / "build" / "site-source"
@@ -60,6 +61,7 @@ def lay_out() -> list[str]:
     """Write all pages under SOURCE; returns the labs that have not been run, whose pages have no outputs."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(ROOT / "book", SOURCE / "book")
+    (SOURCE / "book" / "generated-coverage.md").write_text(coverage.markdown() + "\n", encoding="utf-8")
     for name in ("_toc.yml", "book/_config.yml"):
         shutil.copy(ROOT / name, SOURCE)
     for notebook in sorted((ROOT / "nbs" / "lib").glob("*.ipynb")):
