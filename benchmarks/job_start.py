@@ -1,8 +1,10 @@
-"""Job start: from CreateTrainingJob to the first line of the script, against the same script started bare, in pairs.
+"""Job start: from CreateTrainingJob to the first line of the script, against the same script started bare,
+in pairs.
 
-Run from the repository: `python benchmarks/job_start.py [--pairs N]`. Both ways print the time at their first line;
-the bare way is `python3 script.py` with the same interpreter. Also shows the whole round to Completed, and the real
-entrypoint of the SageMaker SDK is not in it: this is what local_aws adds, nothing else.
+Run from the repository: `python benchmarks/job_start.py [--pairs N]`. Both ways print the time at their
+first line; the bare way is `python3 script.py` with the same interpreter. Also shows the whole round to
+Completed, and the real entrypoint of the SageMaker SDK is not in it: this is what local_aws adds, nothing
+else.
 """
 
 import argparse

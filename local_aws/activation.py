@@ -56,11 +56,13 @@ def removed_variables() -> list[str]:
 
 
 def activate(local: LocalAws, region: str | None = None) -> None:
-    """Make `boto3.client(...)` and the SageMaker SDK in this process, and in its children, use `local` only.
+    """Make `boto3.client(...)` and the SageMaker SDK in this process, and in its children, use `local`
+    only.
 
-    Credentials and profiles of the environment are replaced by dummies, credential files and metadata services
-    are switched off, the default boto3 session is renewed, the SDK's explicit STS address is routed to `local`,
-    and its telemetry is off. Clients made earlier keep what they had. May be called again.
+    Credentials and profiles of the environment are replaced by dummies, credential files and metadata
+    services are switched off, the default boto3 session is renewed, the SDK's explicit STS address is
+    routed to `local`, and its telemetry is off. Clients made earlier keep what they had. May be called
+    again.
     """
     for name in removed_variables():
         del os.environ[name]
@@ -101,7 +103,8 @@ def _silence(module) -> None:
 
 
 class _Hook(importlib.abc.MetaPathFinder):
-    """Runs actions right after a module's own import; importing the SDK here would cost every caller seconds."""
+    """Runs actions right after a module's own import; importing the SDK here would cost every caller
+    seconds."""
 
     def __init__(self):
         self.actions: dict[str, Callable] = {}

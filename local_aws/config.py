@@ -55,7 +55,8 @@ def _port(value: object, source: str) -> int:
 
 
 def load_settings(home: Path | str | None = None, port: int | None = None) -> Settings:
-    """The settings for this working directory. Raises `LocalAwsError` for a file or value that cannot be read."""
+    """The settings for this working directory. Raises `LocalAwsError` for a file or value that cannot be
+    read."""
     found = None if home is not None and port is not None else _project_section(Path.cwd())
     folder, section = found or (Path.home(), {})
     if home is None:

@@ -1,8 +1,9 @@
 """Container images by their URI, and the Python environment that stands for one.
 
-The Python of a framework image is the workshop's own environment: an overlay (a small virtual environment of its
-own whose path includes the workshop's packages) gives a job `python3`, `pip3`, `torchrun` … first on PATH, lets
-`pip install -r requirements.txt` find there what the image has, and takes what is installed on top for itself.
+The Python of a framework image is the workshop's own environment: an overlay (a small virtual environment
+of its own whose path includes the workshop's packages) gives a job `python3`, `pip3`, `torchrun` … first on
+PATH, lets `pip install -r requirements.txt` find there what the image has, and takes what is installed on
+top for itself.
 """
 
 import importlib.util
@@ -48,7 +49,8 @@ class Image:
 
 
 def resolve(uri: str) -> Image:
-    """The image of a URI. `ImageError` for a URI that is none, an unknown repository, or a missing framework."""
+    """The image of a URI. `ImageError` for a URI that is none, an unknown repository, or a missing
+    framework."""
     match = _URI.fullmatch(uri or "")
     if not match:
         raise ImageError(f"ClientError: Invalid image URI {uri!r}. It must name a repository in Amazon ECR.")
@@ -56,8 +58,10 @@ def resolve(uri: str) -> Image:
     known = _KNOWN.get(repository.rsplit("/", 1)[-1])
     if known is None:
         raise ImageError(
-            f"ClientError: Cannot find repository: {repository} in registry ID: {match['account']} Please check if "
-            "your ECR repository exists and role has proper pull permissions for SageMaker. (local_aws stands in "
+            f"ClientError: Cannot find repository: {repository} in registry ID: {match['account']} Please "
+            "check if "
+            "your ECR repository exists and role has proper pull permissions for SageMaker. (local_aws "
+            "stands in "
             f"for {', '.join(sorted(_KNOWN))}.)"
         )
     kind, module = known
@@ -117,7 +121,8 @@ def make_overlay(image: Image, home: Path, scratch: Path) -> dict[str, str]:
     paths = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
     (packages / "image.pth").write_text("\n".join(paths) + "\n", "utf-8")
     (env / "pyvenv.cfg").write_text(
-        f"home = {image.python.parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n"
+        f"home = {image.python.parent}\ninclude-system-site-packages = false\nversion = "
+        f"{sys.version.split()[0]}\n"
     )
     for name in ("python", "python3", version):
         (env / "bin" / name).symlink_to(image.python)

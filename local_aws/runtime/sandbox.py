@@ -1,11 +1,12 @@
 """Run a container's command with its folder at /opt/ml, without a container engine.
 
-Preferred: Linux namespaces through `unshare` of util-linux. The command sees its folder at the mount point, a host
-name and /etc/hosts of its own, and is process 1 of its own process namespace, so that ending it ends all that it
-started, also when the server is killed. Needs no root, but a kernel that lets users make user namespaces.
+Preferred: Linux namespaces through `unshare` of util-linux. The command sees its folder at the mount point,
+a host name and /etc/hosts of its own, and is process 1 of its own process namespace, so that ending it ends
+all that it started, also when the server is killed. Needs no root, but a kernel that lets users make user
+namespaces.
 
-Fallback: the mount point's path is rewritten to the folder's real path in the command, its environment and its
-scripts. `LOCAL_AWS_SANDBOX=paths` forces it, `LOCAL_AWS_SANDBOX=namespaces` forbids it.
+Fallback: the mount point's path is rewritten to the folder's real path in the command, its environment and
+its scripts. `LOCAL_AWS_SANDBOX=paths` forces it, `LOCAL_AWS_SANDBOX=namespaces` forbids it.
 """
 
 import contextlib
@@ -64,7 +65,10 @@ def namespace_flags() -> tuple[str, ...] | None:
         return None
     base = ["--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
     user = ["--user", "--map-root-user"]
-    check = "mount -t tmpfs none /opt && mkdir /opt/ml && mount --bind /tmp /opt/ml && mount --bind /etc/hostname /etc/hosts"
+    check = (
+        "mount -t tmpfs none /opt && mkdir /opt/ml && mount --bind /tmp /opt/ml && mount --bind "
+        "/etc/hostname /etc/hosts"
+    )
     check = check.replace("/etc/hostname", "/dev/null")
     for flags in (user + base, base, [f for f in user + base if f != "--ipc"]):
         for proc in (["--mount-proc"], []):
@@ -97,7 +101,8 @@ class SandboxProcess:
             threading.Thread(target=self._end_group, daemon=True).start()
 
     def _end_group(self) -> None:
-        """Without a process namespace: what the command leaves behind ends with it, and lets go of its pipes."""
+        """Without a process namespace: what the command leaves behind ends with it, and lets go of its
+        pipes."""
         self._process.wait()
         with contextlib.suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)
@@ -123,7 +128,8 @@ class SandboxProcess:
         return None
 
     def handles_term(self) -> bool:
-        """True when process 1 has a handler for SIGTERM (without one, process 1 ignores it, as in a container)."""
+        """True when process 1 has a handler for SIGTERM (without one, process 1 ignores it, as in a
+        container)."""
         first = self._first()
         try:
             status = Path(f"/proc/{first.pid}/status").read_text() if first else ""
@@ -162,10 +168,11 @@ class SandboxProcess:
 class Sandbox:
     """A place to run commands in.
 
-    `job_dir`: the folder seen at `mount_at`. `hostname`: name of the host inside. `hosts`: names that resolve to
-    this machine (the job's hosts). `env`: the whole environment of the command. `binds`: further folders, as
-    {path inside: folder}; their parent must be `mount_at`'s parent (/opt). `code`: folders below `job_dir` whose
-    text files may be rewritten in the fallback. `network`: False leaves only a loopback that is down.
+    `job_dir`: the folder seen at `mount_at`. `hostname`: name of the host inside. `hosts`: names that
+    resolve to this machine (the job's hosts). `env`: the whole environment of the command. `binds`: further
+    folders, as {path inside: folder}; their parent must be `mount_at`'s parent (/opt). `code`: folders
+    below `job_dir` whose text files may be rewritten in the fallback. `network`: False leaves only a
+    loopback that is down.
     """
 
     def __init__(
@@ -191,11 +198,13 @@ class Sandbox:
         return namespace_flags() is not None
 
     def inside(self, path: str) -> str:
-        """Where `path` (below `mount_at` or a bind) is for the command: itself, or its real path in the fallback."""
+        """Where `path` (below `mount_at` or a bind) is for the command: itself, or its real path in the
+        fallback."""
         return path if self.namespaced else self._translate(path)
 
     def popen(self, argv: Sequence[str], cwd: str | None = None, **popen: Any) -> SandboxProcess:
-        """Start `argv` in the sandbox, in `cwd` (a path inside; default `mount_at`). `popen`: stdout, stderr, stdin.
+        """Start `argv` in the sandbox, in `cwd` (a path inside; default `mount_at`). `popen`: stdout,
+        stderr, stdin.
 
         The command ends when this server ends. OSError when it cannot be started at all.
         """
@@ -236,7 +245,7 @@ class Sandbox:
     def _mounts(self) -> dict[str, Path]:
         return {self.mount_at: self.job_dir, **self.binds}
 
-    # -- namespaces ---------------------------------------------------------------------------------------------
+    # -- namespaces ----------------------------------------------------------------------------------------
     def _script(self, cwd: str) -> str:
         """Shell lines, run as process 1 inside the new namespaces, that end by becoming the command."""
         top = Path("/", *Path(self.mount_at).parts[1:2])
@@ -273,7 +282,7 @@ class Sandbox:
         restore = "PATH=$LAB_PATH; unset LAB_PATH; "
         return prefix + "\n".join(lines[:-1]) + "\n" + restore + lines[-1]
 
-    # -- rewritten paths ----------------------------------------------------------------------------------------
+    # -- rewritten paths -----------------------------------------------------------------------------------
     def _translate(self, text: str) -> str:
         for inside, folder in (*self.binds.items(), (self.mount_at, self.job_dir)):
             text = re.sub(

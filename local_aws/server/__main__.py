@@ -1,4 +1,5 @@
-"""Run the server in this process: `python -m local_aws.server --home DIR --port N` (used by `local-aws start`)."""
+"""Run the server in this process: `python -m local_aws.server --home DIR --port N` (used by `local-aws
+start`)."""
 
 import argparse
 import fcntl

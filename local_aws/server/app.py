@@ -50,7 +50,7 @@ class LocalAwsApp:
         self._starters: list[Callable[[], None]] = []
         self._stoppers: list[Callable[[], None]] = []
 
-    # -- for services ---------------------------------------------------------------------------------------------
+    # -- for services --------------------------------------------------------------------------------------
     def backend(self, service: str, account: str = ACCOUNT_ID, region: str = DEFAULT_REGION) -> Any:
         """moto's backend object of a service (`s3` and `iam` are global: the region does not matter)."""
         import moto.backends
@@ -71,11 +71,13 @@ class LocalAwsApp:
         self.fast_paths.append((path_prefix, service, handler))
 
     def status(self, source: Callable[[], list[dict]]) -> None:
-        """`source()` lists what runs now as dicts with `kind`, `name`, `status`, `since` for `local-aws status`."""
+        """`source()` lists what runs now as dicts with `kind`, `name`, `status`, `since` for `local-aws
+        status`."""
         self.status_sources.append(source)
 
     def logs(self, group: str, stream: str, region: str = DEFAULT_REGION) -> LogStreamWriter:
-        """A CloudWatch Logs stream to append lines to: `.write(["line", ...])`. Made when it does not exist."""
+        """A CloudWatch Logs stream to append lines to: `.write(["line", ...])`. Made when it does not
+        exist."""
         return LogStreamWriter(self, group, stream, region)
 
     def s3_get(self, bucket: str, key: str) -> bytes:
@@ -109,7 +111,7 @@ class LocalAwsApp:
             self.store.load()
             tracking.touched.clear()
 
-    # -- for the server -------------------------------------------------------------------------------------------
+    # -- for the server ------------------------------------------------------------------------------------
     def load_services(self) -> None:
         """Import every module in `SERVICES` and register it."""
         for name in SERVICES:

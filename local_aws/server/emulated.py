@@ -1,7 +1,9 @@
-"""What is honest here: services whose actions do what they say, and actions that moto only pretends to execute.
+"""What is honest here: services whose actions do what they say, and actions that moto only pretends to
+execute.
 
-A service that is not in `SERVICES` is refused as a whole; an action in `PRETENDED` is refused although moto would
-answer it, because nothing would run. A module that really emulates one of them takes it back with `provides`.
+A service that is not in `SERVICES` is refused as a whole; an action in `PRETENDED` is refused although moto
+would answer it, because nothing would run. A module that really emulates one of them takes it back with
+`provides`.
 """
 
 import re
@@ -75,7 +77,10 @@ def why_not(service: str, action: str) -> str | None:
     if name in _provided or f"{service}:*" in _provided:
         return None
     if service not in SERVICES:
-        return f"{name} is not emulated by local_aws: the service {service} has no local emulation. Use AWS for it."
+        return (
+            f"{name} is not emulated by local_aws: the service {service} has no local emulation. Use "
+            "AWS for it."
+        )
     pattern = _patterns.get(service)
     if pattern and pattern.fullmatch(action):
         return f"{name} is not emulated by local_aws: nothing would really run. Use AWS for it."

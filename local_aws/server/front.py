@@ -149,7 +149,7 @@ class Front:
         line, headers, body = render(call.service, status, code, message)
         return line, headers, [body]
 
-    # -- control ----------------------------------------------------------------------------------------------------
+    # -- control -------------------------------------------------------------------------------------------
     def _control(self, action: str, method: str, start_response: Callable) -> Iterable[bytes]:
         if action == "health":
             result = {"home": str(self.app.home), "pid": os.getpid(), "endpoint_url": self.app.endpoint_url}

@@ -13,7 +13,8 @@ _FORM = "application/x-www-form-urlencoded"
 
 @dataclass
 class Call:
-    """One request. `service` is the signing name; `action` the operation's name, or the method for unknown ones."""
+    """One request. `service` is the signing name; `action` the operation's name, or the method for unknown
+    ones."""
 
     service: str
     action: str
@@ -64,7 +65,8 @@ _BOTO_NAMES = {
 
 
 def identify(environ: dict) -> Call:
-    """Read service, region and key id from the signature (SigV4), the action from target, form, query or route."""
+    """Read service, region and key id from the signature (SigV4), the action from target, form, query or
+    route."""
     method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "/")
     auth = environ.get("HTTP_AUTHORIZATION", "")
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)

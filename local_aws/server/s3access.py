@@ -15,7 +15,8 @@ class NoSuchObject(LookupError):
 
 @dataclass(frozen=True)
 class S3Object:
-    """`key`, `size` in bytes, `etag` without quotes, and the blob's file (None when empty): read it, never write."""
+    """`key`, `size` in bytes, `etag` without quotes, and the blob's file (None when empty): read it, never
+    write."""
 
     key: str
     size: int
@@ -32,7 +33,8 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def copy_file(source: Path | None, target: Path, size: int) -> None:
-    """Copy a blob: in the kernel, sharing blocks where the file system can (no link: a job may write its copy)."""
+    """Copy a blob: in the kernel, sharing blocks where the file system can (no link: a job may write its
+    copy)."""
     with target.open("wb") as out:
         if source is None or size == 0:
             return
@@ -75,7 +77,8 @@ class S3Access:
                 yield version
 
     def list(self, bucket: str, prefix: str = "") -> list[S3Object]:
-        """Current objects whose key starts with `prefix`, sorted. NoSuchObject when there is no such bucket."""
+        """Current objects whose key starts with `prefix`, sorted. NoSuchObject when there is no such
+        bucket."""
         with self._app.lock:
             return [self._object(k) for k in self._current(bucket) if k.name.startswith(prefix)]
 
@@ -98,7 +101,8 @@ class S3Access:
         return item
 
     def put(self, bucket: str, key: str, data: bytes | Path, move: bool = False) -> None:
-        """Store bytes, or a file's content (`move`: the file may be taken instead of copied). Persisted on return."""
+        """Store bytes, or a file's content (`move`: the file may be taken instead of copied). Persisted on
+        return."""
         if isinstance(data, Path):
             size, etag = data.stat().st_size, file_md5(data)
             if move:

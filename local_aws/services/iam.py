@@ -8,7 +8,8 @@ from local_aws.server.app import LocalAwsApp
 
 
 def simulate_principal_policy(self: IamResponse) -> ActionResult:
-    """SimulatePrincipalPolicy: every action of an existing principal is allowed, for nothing here enforces policies.
+    """SimulatePrincipalPolicy: every action of an existing principal is allowed, for nothing here enforces
+    policies.
 
     An unknown principal is NoSuchEntity as on AWS, so that a mistyped role is found here too.
     """

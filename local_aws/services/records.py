@@ -1,7 +1,7 @@
 """SageMaker's records (models, model packages, groups): where moto's answers differ from AWS's.
 
-The SDK reads what it creates back into strict models, so what AWS echoes must be echoed, and what AWS leaves out
-must not come as an empty structure.
+The SDK reads what it creates back into strict models, so what AWS echoes must be echoed, and what AWS
+leaves out must not come as an empty structure.
 """
 
 from typing import Any
@@ -153,10 +153,8 @@ def _tags() -> None:
     plain = models.SageMakerModelBackend._get_resource_from_arn
 
     def get_resource(self: models.SageMakerModelBackend, arn: str) -> Any:
-        if ":model-package/" in arn:
-            found = self.describe_model_package(arn)
-        else:
-            found = plain(self, arn)
+        versioned = ":model-package/" in arn
+        found = self.describe_model_package(arn) if versioned else plain(self, arn)
         if found is None:
             raise ValidationError(message=f"Requested resource not found: {arn}")
         found.tags = found.tags or []

@@ -1,8 +1,8 @@
 """moto's backends as bytes: their own attributes, with references to other backends kept as references.
 
-A backend is stored as its `__dict__`. Objects that cannot be stored or would be stored twice have reducers here:
-locks (a new one is made), other backends (looked up again), AWS's managed policies (they come with moto), the
-key stores of buckets and the events of log streams (kept in tables of their own, see `store`).
+A backend is stored as its `__dict__`. Objects that cannot be stored or would be stored twice have reducers
+here: locks (a new one is made), other backends (looked up again), AWS's managed policies (they come with
+moto), the key stores of buckets and the events of log streams (kept in tables of their own, see `store`).
 """
 
 import copy

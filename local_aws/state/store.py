@@ -1,8 +1,8 @@
 """The state on disk: one SQLite file. A change is in it before its request is answered.
 
-`backends`: one row a backend, its own attributes pickled, written when they differ. `s3_keys`: one row a key, so
-that a put costs the same with one object or a hundred thousand. `log_events`: appended. One transaction a request.
-SQLite's WAL survives kill -9; after a power cut the last moments may be missing.
+`backends`: one row a backend, its own attributes pickled, written when they differ. `s3_keys`: one row a
+key, so that a put costs the same with one object or a hundred thousand. `log_events`: appended. One
+transaction a request. SQLite's WAL survives kill -9; after a power cut the last moments may be missing.
 """
 
 import hashlib
@@ -51,13 +51,15 @@ class StateStore:
             ) from error
         if found != FORMAT:
             raise LocalAwsError(
-                f"{file} was written by another version of local_aws (format {found}, this one has {FORMAT}). "
+                f"{file} was written by another version of local_aws (format {found}, this one has "
+                f"{FORMAT}). "
                 "Forget it with: local-aws reset"
             )
 
-    # -- save -----------------------------------------------------------------------------------------------------
+    # -- save ----------------------------------------------------------------------------------------------
     def save(self, keys: Iterable[BackendKey], s3_key: tuple[str, str] | None = None) -> None:
-        """Put these backends, and those that they refer to, on disk. `s3_key`: (bucket, key) changed in place."""
+        """Put these backends, and those that they refer to, on disk. `s3_key`: (bucket, key) changed in
+        place."""
         live = live_backends()
         waiting, done = [k for k in keys if k in live], set()
         rows, new_digests = [], {}
@@ -159,7 +161,7 @@ class StateStore:
         if rows:
             extra.append(("insert or replace into log_events values (?,?,?,?,?,?,?,?)", rows))
 
-    # -- load -----------------------------------------------------------------------------------------------------
+    # -- load ----------------------------------------------------------------------------------------------
     def load(self) -> None:
         """Fill moto's backends with what is on disk. Raises `LocalAwsError` when it cannot be read."""
         blobs_known: set[str] = set()
@@ -171,7 +173,8 @@ class StateStore:
                 state = loads(data)
             except Exception as error:
                 raise LocalAwsError(
-                    f"The state of {service} cannot be read ({type(error).__name__}: {error}); it was probably written "
+                    f"The state of {service} cannot be read ({type(error).__name__}: {error}); it was "
+                    "probably written "
                     "by another version of moto. Forget all state with: local-aws reset"
                 ) from error
             backend.__dict__.clear()
@@ -206,7 +209,8 @@ class StateStore:
 
         _, account, region = key
         select = (
-            "select timestamp, ingestion, message from log_events where account=? and region=? and log_group=? "
+            "select timestamp, ingestion, message from log_events where account=? and region=? and "
+            "log_group=? "
             "and stream=? order by position"
         )
         for group in backend.groups.values():

@@ -96,7 +96,10 @@ print(json.dumps([session.default_bucket(), session.account_id(),
 
 
 def test_activate_is_light(server, tmp_path):
-    code = "activate(local); print(sorted(set(sys.modules) & {'sagemaker', 'boto3', 'moto', 'torch', 'tensorflow'}))"
+    code = (
+        "activate(local); print(sorted(set(sys.modules) & "
+        "{'sagemaker', 'boto3', 'moto', 'torch', 'tensorflow'}))"
+    )
     assert run(server, code, tmp_path).strip() == "[]"
 
 

@@ -74,7 +74,10 @@ def test_no_number_as_port():
 
 
 def test_two_processes_at_once_start_one_server(tmp_path):
-    code = "import sys; from local_aws import ensure_started; print(ensure_started(sys.argv[1], 0, quiet=True).pid)"
+    code = (
+        "import sys; from local_aws import ensure_started; print(ensure_started(sys.argv[1], 0, "
+        "quiet=True).pid)"
+    )
     starters = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         for _ in range(3)

@@ -54,7 +54,8 @@ def test_delete_model_package_group(aws):
     sm.create_model_package(ModelPackageGroupName="emptied", InferenceSpecification=SPEC)
     assert error_of(sm.delete_model_package_group, ModelPackageGroupName="emptied") == (
         "ConflictException",
-        f"Model Package Group cannot be deleted because it is not empty: {group}. Delete its model packages first.",
+        f"Model Package Group cannot be deleted because it is not empty: {group}. Delete its model "
+        "packages first.",
     )
     sm.delete_model_package(ModelPackageName=arn("emptied", 1))
     sm.delete_model_package_group(ModelPackageGroupName="emptied")

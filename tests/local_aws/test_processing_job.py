@@ -97,7 +97,8 @@ def test_create_processing_job_twice_is_resource_in_use(aws, jobs):
         aws.sagemaker.create_processing_job(**request)
     assert error.value.response["Error"] == {
         "Code": "ResourceInUse",
-        "Message": "Processing job names must be unique within an AWS account and region, and a processing job with "
+        "Message": "Processing job names must be unique within an AWS account and region, and a processing "
+        "job with "
         f"this name already exists ({arn})",
     }
     jobs.wait_processing(request["ProcessingJobName"])
@@ -126,7 +127,8 @@ def test_create_processing_job_twice_is_resource_in_use(aws, jobs):
                     },
                 }
             ),
-            "Input athena: DatasetDefinition (Athena, Redshift) is not emulated by local_aws. Use an S3Input.",
+            "Input athena: DatasetDefinition (Athena, Redshift) is not emulated by local_aws. Use an "
+            "S3Input.",
         ),
     ],
 )

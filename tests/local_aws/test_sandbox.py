@@ -47,7 +47,10 @@ def test_hard_coded_paths_of_a_script_work(box):
 
 
 def test_the_overlay_is_a_python_of_its_own_over_the_images_packages(box):
-    code = "import sys, numpy; print(sys.prefix); import pip; import importlib.util as u; print(u.find_spec('lab_lib'))"
+    code = (
+        "import sys, numpy; print(sys.prefix); import pip; import importlib.util as u; "
+        "print(u.find_spec('lab_lib'))"
+    )
     status, text = output(box, "python3", "-c", code)
     assert status == 0, text
     assert text.splitlines() == [box.inside("/opt/job/env"), "None"]
@@ -147,7 +150,8 @@ def test_it_works_inside_a_network_namespace_without_network(tmp_path):
     job.mkdir(parents=True)
     code = (
         "import subprocess, sys; from pathlib import Path; from local_aws.runtime.sandbox import Sandbox; "
-        f"p = Sandbox(Path({str(job)!r}), env={{'PATH': '/usr/bin:/bin'}}).popen(['hostname'], stdout=subprocess.PIPE); "
+        f"p = Sandbox(Path({str(job)!r}), env={{'PATH': '/usr/bin:/bin'}}).popen(['hostname'], "
+        "stdout=subprocess.PIPE); "
         "print(p.stdout.read().decode(), p.wait())"
     )
     command = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]

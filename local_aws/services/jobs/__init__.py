@@ -1,1 +1,2 @@
-"""What training and processing jobs share: the record, the queue, inputs, the hosts' processes, failure texts."""
+"""What training and processing jobs share: the record, the queue, inputs, the hosts' processes, failure
+texts."""

@@ -28,7 +28,8 @@ def last_traceback(lines: list[str]) -> str | None:
 
 
 def failure_reason(exit_code: int, failure_file: str, log_tail: list[str]) -> str:
-    """`AlgorithmError: …, exit code: N` from /opt/ml/output/failure, or a traceback, or the log's last lines."""
+    """`AlgorithmError: …, exit code: N` from /opt/ml/output/failure, or a traceback, or the log's last
+    lines."""
     text = failure_file.strip()
     if not text or any(word in text for word in _GENERIC):
         text = last_traceback(log_tail) or text or "\n".join(log_tail[-10:]).strip()

@@ -12,8 +12,10 @@ from local_aws.services.jobs.model import JobFailed
 def no_objects(uri: str, region: str, role: str) -> JobFailed:
     bucket = uri[5:].split("/", 1)[0]
     return JobFailed(
-        f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source. '
-        f"Please ensure that the bucket exists in the selected region ({region}), that objects exist under that S3 "
+        f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data '
+        "source. "
+        f"Please ensure that the bucket exists in the selected region ({region}), that objects exist under "
+        "that S3 "
         f'prefix, and that the role "{role}" has "s3:ListBucket" permissions on bucket "{bucket}".'
     )
 
@@ -36,7 +38,8 @@ def _by_prefix(s3: S3Access, uri: str) -> list[tuple[str, S3Object]]:
 
 
 def _by_manifest(s3: S3Access, uri: str) -> list[tuple[str, S3Object]]:
-    """A ManifestFile: a JSON list whose first item is {"prefix": s3 uri} and whose others are relative keys."""
+    """A ManifestFile: a JSON list whose first item is {"prefix": s3 uri} and whose others are relative
+    keys."""
     bucket, key = split_uri(uri)
     try:
         manifest = json.loads(s3.get(bucket, key))
@@ -64,8 +67,8 @@ def download(
 ) -> int:
     """Place an `S3DataSource`'s objects below `target`; the number of files.
 
-    `ShardedByS3Key` gives each host its share of the sorted keys. `check` is called between files and may raise
-    to give up. Raises `JobFailed` in AWS's words when there is nothing to download.
+    `ShardedByS3Key` gives each host its share of the sorted keys. `check` is called between files and may
+    raise to give up. Raises `JobFailed` in AWS's words when there is nothing to download.
     """
     uri = source["S3Uri"]
     target.mkdir(parents=True, exist_ok=True)
@@ -91,6 +94,7 @@ def download(
             copy_file(item.path, file, item.size)
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
             raise JobFailed(
-                f"ClientError: Data download failed: under {uri} the key {item.key!r} is both a file and a folder."
+                f"ClientError: Data download failed: under {uri} the key {item.key!r} is both a file and a "
+                "folder."
             ) from None
     return len(found)

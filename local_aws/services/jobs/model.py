@@ -62,7 +62,8 @@ class Job:
 
 
 def list_jobs(jobs: list[Job], params: dict[str, Any]) -> dict[str, Any]:
-    """A List answer's page: NameContains, StatusEquals, time bounds, SortBy, SortOrder, MaxResults, NextToken."""
+    """A List answer's page: NameContains, StatusEquals, time bounds, SortBy, SortOrder, MaxResults,
+    NextToken."""
 
     def bound(value: Any) -> datetime:
         return (

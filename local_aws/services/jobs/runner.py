@@ -16,7 +16,8 @@ from local_aws.services.jobs.model import Job, JobFailed
 
 log = logging.getLogger("local_aws")
 SERVER_DIED = (
-    "InternalServerError: The local AWS was stopped while this job was running. Start it with `local-aws start` and "
+    "InternalServerError: The local AWS was stopped while this job was running. Start it with `local-aws "
+    "start` and "
     "create the job again."
 )
 
@@ -88,19 +89,20 @@ class JobRunner:
         app.on_stop(self.shutdown)
         app.status(self.status)
 
-    # -- to be defined ------------------------------------------------------------------------------------------
+    # -- to be defined -------------------------------------------------------------------------------------
     def jobs(self, backend: Any) -> dict[str, Job]:
         raise NotImplementedError
 
     def execute(self, run: Run) -> None:
-        """Run to the end and leave the record in a final status. `JobFailed`, `Stopped`, OSError are handled."""
+        """Run to the end and leave the record in a final status. `JobFailed`, `Stopped`, OSError are
+        handled."""
         raise NotImplementedError
 
     def finish(self, job: Job, status: str, reason: str | None = None) -> None:
         """Set the final status and the times on the record (called with the app's lock held)."""
         raise NotImplementedError
 
-    # -- life -----------------------------------------------------------------------------------------------------
+    # -- life ----------------------------------------------------------------------------------------------
     def submit(self, job: Job) -> None:
         run = Run(job, self.app.home / "jobs" / f"{self.kind.lower()}-{job.name}-{os.urandom(4).hex()}")
         self.runs[job.region, job.name] = run
@@ -144,7 +146,8 @@ class JobRunner:
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             reason = (
-                f"ClientError: No space left on the disk of {self.app.home}. Free some space and create the job again."
+                f"ClientError: No space left on the disk of {self.app.home}. Free some space and create "
+                "the job again."
                 if full
                 else f"InternalServerError: {error}"
             )

@@ -10,7 +10,8 @@ _NAME = "[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 def check_name(name: str, member: str) -> None:
     if not re.fullmatch(_NAME, name):
         raise ValidationError(
-            message=f"1 validation error detected: Value '{name}' at '{member}' failed to satisfy constraint: "
+            message=f"1 validation error detected: Value '{name}' at '{member}' failed to satisfy "
+            "constraint: "
             f"Member must satisfy regular expression pattern: ^{_NAME}"
         )
 
@@ -33,6 +34,7 @@ def check_regexes(definitions: list[dict[str, str]]) -> None:
             ) from None
         if groups < 1:
             raise ValidationError(
-                message=f"Invalid Regex {definition['Regex']!r} of metric {definition['Name']}: it has no group "
+                message=f"Invalid Regex {definition['Regex']!r} of metric {definition['Name']}: it has no "
+                "group "
                 "that captures the value"
             )

@@ -93,7 +93,8 @@ class Outputs:
         return any(o["S3UploadMode"] == "Continuous" for o in self._outputs)
 
     def upload(self, end: bool) -> None:
-        """Continuous outputs whose files are settled; all outputs at the `end`. `JobFailed` for a missing bucket."""
+        """Continuous outputs whose files are settled; all outputs at the `end`. `JobFailed` for a missing
+        bucket."""
         for output in self._outputs:
             if not end and output["S3UploadMode"] != "Continuous":
                 continue

@@ -35,7 +35,8 @@ def validate(request: dict[str, Any]) -> None:
     check_name(request["ProcessingJobName"], "processingJobName")
     if not (request["AppSpecification"].get("ContainerEntrypoint") or []):
         raise ValidationError(
-            message="AppSpecification.ContainerEntrypoint must be given on local_aws: images have no entrypoint here."
+            message="AppSpecification.ContainerEntrypoint must be given on local_aws: images have no "
+            "entrypoint here."
         )
     names: set[str] = set()
     for item in request.get("ProcessingInputs") or []:
@@ -74,7 +75,8 @@ def install(runner: ProcessingRunner) -> None:
         jobs = self.sagemaker_backend.processing_jobs
         if name in jobs:
             raise ResourceInUseException(
-                message="Processing job names must be unique within an AWS account and region, and a processing job "
+                message="Processing job names must be unique within an AWS account and region, and a "
+                "processing job "
                 f"with this name already exists ({arn})"
             )
         job = jobs[name] = Job("Processing", name, arn, self.region, request)

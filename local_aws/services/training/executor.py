@@ -124,7 +124,7 @@ class TrainingRunner(JobRunner):
             seconds = max(1, round((now - begun).total_seconds()))
             job.fields["TrainingTimeInSeconds"] = job.fields["BillableTimeInSeconds"] = seconds
 
-    # -- steps ------------------------------------------------------------------------------------------------------
+    # -- steps ---------------------------------------------------------------------------------------------
     def _checkpoints(self, request: dict[str, Any]) -> Checkpoints | None:
         config = request.get("CheckpointConfig")
         return Checkpoints(self.app.s3, config) if config else None

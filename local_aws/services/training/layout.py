@@ -65,7 +65,8 @@ def download_channels(
 
 
 class Checkpoints:
-    """`CheckpointConfig`: the folder comes from S3 before the start and goes there while the job runs and after."""
+    """`CheckpointConfig`: the folder comes from S3 before the start and goes there while the job runs and
+    after."""
 
     def __init__(self, s3: S3Access, config: dict[str, Any]):
         self._s3 = s3

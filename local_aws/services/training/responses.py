@@ -50,7 +50,8 @@ def validate(request: dict[str, Any]) -> None:
         source = channel["DataSource"].get("S3DataSource")
         if source is None:
             raise ValidationError(
-                message=f"Channel {name}: only S3DataSource is emulated by local_aws, not a file system data source."
+                message=f"Channel {name}: only S3DataSource is emulated by local_aws, not a file system "
+                "data source."
             )
         if source.get("S3DataType") not in (None, "S3Prefix", "ManifestFile"):
             raise ValidationError(
@@ -77,7 +78,8 @@ def install(runner: TrainingRunner) -> None:
         jobs = self.sagemaker_backend.training_jobs
         if name in jobs:
             raise ResourceInUseException(
-                message="Training job names must be unique within an AWS account and region, and a training job with "
+                message="Training job names must be unique within an AWS account and region, and a "
+                "training job with "
                 f"this name already exists ({arn})"
             )
         job = jobs[name] = Job("Training", name, arn, self.region, request)
