@@ -17,6 +17,8 @@ import shlex
 import shutil
 import signal
 import subprocess
+import tarfile
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -293,13 +295,33 @@ class Sandbox:
     def _rewrite_files(self) -> None:
         for part in self.code:
             root = self.job_dir / part
-            for path in root.rglob("*") if root.is_dir() else [root]:
-                if not path.is_file() or path.is_symlink() or path.stat().st_size > _REWRITE_LIMIT:
+            for path in list(root.rglob("*")) if root.is_dir() else [root]:
+                if not path.is_file() or path.is_symlink():
                     continue
-                try:
-                    text = path.read_text("utf-8")
-                except UnicodeDecodeError:
-                    continue
-                changed = self._translate(text)
-                if changed != text:
-                    path.write_text(changed, "utf-8")
+                if path.name == "sourcedir.tar.gz":  # the SDK's bundle, unpacked by the container itself
+                    self._rewrite_bundle(path)
+                elif path.stat().st_size <= _REWRITE_LIMIT:
+                    self._rewrite_file(path)
+
+    def _rewrite_file(self, path: Path) -> None:
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            return
+        changed = self._translate(text)
+        if changed != text:
+            path.write_text(changed, "utf-8")
+
+    def _rewrite_bundle(self, path: Path) -> None:
+        with tempfile.TemporaryDirectory(dir=self.job_dir.parent) as folder:
+            try:
+                with tarfile.open(path) as tar:
+                    tar.extractall(folder, filter="data")
+            except tarfile.TarError:
+                return  # the container will say so
+            for file in Path(folder).rglob("*"):
+                if file.is_file() and not file.is_symlink() and file.stat().st_size <= _REWRITE_LIMIT:
+                    self._rewrite_file(file)
+            with tarfile.open(path, "w:gz") as tar:
+                for child in sorted(Path(folder).iterdir()):
+                    tar.add(child, child.name)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import time
 
 import psutil
@@ -44,6 +45,18 @@ def test_hard_coded_paths_of_a_script_work(box):
     (box.job_dir / "data.txt").write_text("data\n")
     assert output(box, "/bin/sh", "/opt/ml/code/main.sh") == (0, "data\n")
     assert (box.job_dir / "out.txt").read_text() == "done\n"
+
+
+def test_hard_coded_paths_of_a_source_bundle_work(box):
+    folder = box.job_dir / "code"
+    folder.mkdir()
+    (folder / "main.py").write_text("print(open('/opt/ml/data.txt').read())")
+    with tarfile.open(folder / "sourcedir.tar.gz", "w:gz") as tar:
+        tar.add(folder / "main.py", "main.py")
+    (folder / "main.py").unlink()
+    (box.job_dir / "data.txt").write_text("data")
+    run = "cd /opt/ml/code && tar -xzf sourcedir.tar.gz && python3 main.py"
+    assert output(box, "/bin/sh", "-c", run) == (0, "data\n")
 
 
 def test_the_overlay_is_a_python_of_its_own_over_the_images_packages(box):

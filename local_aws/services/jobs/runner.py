@@ -1,5 +1,6 @@
 """The life of a job in a thread: queue for a place, run, end in a final status whatever happens."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -10,6 +11,8 @@ import time
 from collections import deque
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from local_aws.server.app import LocalAwsApp
 from local_aws.services.jobs.model import Job, JobFailed
@@ -67,6 +70,14 @@ class Run:
     def check(self) -> None:
         if self.stop.is_set():
             raise Stopped
+
+
+def _end_processes_in(folder: Path) -> None:
+    """What a killed server's job left running; only without process namespaces there can be such."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if Path(process.cwd()).is_relative_to(folder):
+                process.kill()
 
 
 class JobRunner:
@@ -184,6 +195,7 @@ class JobRunner:
                     self.end(job, "Failed", SERVER_DIED)
             self.app.changed("sagemaker", region=region)
         for folder in (self.app.home / "jobs").glob(f"{self.kind.lower()}-*"):
+            _end_processes_in(folder)
             shutil.rmtree(folder, ignore_errors=True)
 
     def shutdown(self) -> None:
