@@ -62,16 +62,15 @@ def namespace_flags() -> tuple[str, ...] | None:
     wish = os.environ.get("LOCAL_AWS_SANDBOX", "auto")
     if wish == "paths":
         return None
-    if not Path("/opt").is_dir():
-        log.warning("this machine has no /opt: jobs run with rewritten paths")
+    if not (Path("/opt").is_dir() and Path("/mnt").is_dir()):
+        log.warning("this machine has no /opt and /mnt: jobs run with rewritten paths")
         return None
     base = ["--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
     user = ["--user", "--map-root-user"]
     check = (
-        "mount -t tmpfs none /opt && mkdir /opt/ml && mount --bind /tmp /opt/ml && mount --bind "
-        "/etc/hostname /etc/hosts"
+        "mount -n -t tmpfs none /mnt && mkdir /mnt/ml && mount -n --bind /tmp /mnt/ml && "
+        "mount -n --bind /dev/null /etc/hosts && mount -n --move /mnt /opt && hostname algo-1"
     )
-    check = check.replace("/etc/hostname", "/dev/null")
     for flags in (user + base, base, [f for f in user + base if f != "--ipc"]):
         for proc in (["--mount-proc"], []):
             if _probe(flags + proc, check):
@@ -268,15 +267,18 @@ class Sandbox:
             elif child.is_dir():
                 mounts[stage / child.name] = child
         lines = [  # few commands: each costs a millisecond of every job's start
-            f"mount -t tmpfs -o mode=755 none {q(str(stage))}",
+            f"mount -n -t tmpfs -o mode=755 none {q(str(stage))}",
             "mkdir -p " + " ".join(q(str(target)) for target in mounts),
             *links,
-            *(f"mount --rbind {q(str(folder))} {q(str(target))}" for target, folder in mounts.items()),
+            *(f"mount -n --rbind {q(str(folder))} {q(str(target))}" for target, folder in mounts.items()),
         ]
         lines += [
-            f"mount --bind {q(str(hosts))} /etc/hosts",
-            f"mount --move {q(str(stage))} {q(str(top))}",
-            f"echo {q(self.hostname)} > /proc/sys/kernel/hostname || hostname {q(self.hostname)}",
+            f"mount -n --bind {q(str(hosts))} /etc/hosts",
+            f"mount -n --move {q(str(stage))} {q(str(top))}",
+            # the file spares a process, but is root's also inside a user namespace
+            f"echo {q(self.hostname)} > /proc/sys/kernel/hostname"
+            if os.geteuid() == 0
+            else f"hostname {q(self.hostname)}",
             f"cd {q(cwd)}",
             'exec "$@"',
         ]
