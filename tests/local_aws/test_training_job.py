@@ -234,6 +234,8 @@ def test_list_training_jobs_filters_sorts_and_pages(aws, jobs):
     assert "NextToken" not in rest
     failed = aws.sagemaker.list_training_jobs(NameContains="listing-", StatusEquals="Failed")
     assert failed["TrainingJobSummaries"] == []
+    found = aws.sagemaker.search(Resource="TrainingJob")["Results"]
+    assert set(names) <= {result["TrainingJob"]["TrainingJobName"] for result in found}
 
 
 def test_uncompressed_model_artifacts(aws, jobs, bucket):

@@ -56,9 +56,9 @@ class Job:
         self.last_modified_time = utcnow()
         return self.last_modified_time
 
-    @property
-    def response_object(self) -> dict[str, Any]:  # moto's Search reads it
-        return self.describe()
+    def gen_response_object(self) -> dict[str, Any]:
+        """What moto's Search reads."""
+        return {**self.describe(), "Tags": self.tags}
 
 
 def list_jobs(jobs: list[Job], params: dict[str, Any]) -> dict[str, Any]:
