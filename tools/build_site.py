@@ -19,6 +19,7 @@ from tools.labs import ROOT, RUNS
 
 SOURCE = ROOT / "build" / "site-source"
 SITE = ROOT / "build" / "site"
+LOG = ROOT / "build" / "site.log"
 INDEX = SITE / "_build" / "html" / "index.html"
 _DIRECTIVE = re.compile(r"^#\|.*\n?", re.MULTILINE)
 
@@ -82,7 +83,6 @@ def main() -> int:
     if missing:
         print(f"Not run yet, so without outputs: {', '.join(missing)}. `make workshop` runs the labs.")
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    log = ROOT / "build" / "site.log"
     command = [
         jupyter_book,
         "build",
@@ -94,12 +94,12 @@ def main() -> int:
         SOURCE,
     ]
     print("Building the site …", flush=True)
-    with log.open("w", encoding="utf-8") as out:
+    with LOG.open("w", encoding="utf-8") as out:
         done = subprocess.run([str(part) for part in command], stdout=out, stderr=subprocess.STDOUT)
     if done.returncode:
-        lines = log.read_text(encoding="utf-8").splitlines()
+        lines = LOG.read_text(encoding="utf-8").splitlines()
         problems = [line for line in lines if re.search(r"WARNING|ERROR|Error", line)] or lines[-20:]
-        print("The site did not build (whole log: build/site.log):", *problems, sep="\n  ", file=sys.stderr)
+        print(f"The site did not build (whole log: {LOG}):", *problems, sep="\n  ", file=sys.stderr)
         return 1
     print(f"The site: {INDEX}")
     return 0

@@ -234,8 +234,9 @@ def test_list_training_jobs_filters_sorts_and_pages(aws, jobs):
     assert "NextToken" not in rest
     failed = aws.sagemaker.list_training_jobs(NameContains="listing-", StatusEquals="Failed")
     assert failed["TrainingJobSummaries"] == []
-    found = aws.sagemaker.search(Resource="TrainingJob")["Results"]
-    assert set(names) <= {result["TrainingJob"]["TrainingJobName"] for result in found}
+    only = {"Filters": [{"Name": "TrainingJobName", "Operator": "Equals", "Value": names[0]}]}
+    found = aws.sagemaker.search(Resource="TrainingJob", SearchExpression=only)["Results"]
+    assert [result["TrainingJob"]["TrainingJobName"] for result in found] == names[:1]
 
 
 def test_uncompressed_model_artifacts(aws, jobs, bucket):

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from checkout_copy import HERE, MAKE, copy_checkout, environment, net_namespace
+from checkout_copy import BIN, HERE, MAKE, copy_checkout, environment, net_namespace
 from service_model import problems
 
 from tools.labs import RUNS
@@ -186,3 +186,20 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path):
     make.wait(60)
     assert "Interrupted" in (tmp_path / "out").read_text()
     assert processes_of(copy) == []
+
+
+def test_the_tensorflow_model_deploys_too(workshop, tmp_path):
+    """The deployment lab with the other framework, on what the workshop left behind."""
+    lab = RUNS[-1]
+    command = [sys.executable, "-m", "papermill", workshop.copy / lab.notebook, tmp_path / "out.ipynb"]
+    command += ["--cwd", (workshop.copy / lab.notebook).parent, "-p", "framework", "tensorflow"]
+    try:
+        done = subprocess.run(
+            command, cwd=workshop.copy, env=workshop.environment, capture_output=True, text=True
+        )
+    finally:
+        stop = [BIN / "local-aws", "stop"]
+        subprocess.run(stop, cwd=workshop.copy, env=workshop.environment, capture_output=True)
+    assert done.returncode == 0, done.stderr[-5000:]
+    text = (tmp_path / "out.ipynb").read_text()
+    assert "tweet-sentiment-tensorflow" in text and "during the update, 0 failed" in text

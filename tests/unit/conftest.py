@@ -1,11 +1,6 @@
 """Fixtures that several unit test modules share."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # for the modules next to the tests
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ def test_any_body_and_content_type_give_texts_or_a_request_error(body, content_t
         ("a,b\n", "text/csv", 400, "Row 1 of the CSV has 2 columns"),
         ('"good\n', "text/csv", 400, "not CSV"),
         ("good\n\nbad\n", "text/csv", 400, "Text 2 is blank"),
-        ("x" * 200_000, "text/csv", 413, "10,000 characters"),
+        ("x" * 200_000, "text/csv", 413, "send at most 10,000"),
         ("x" * (MAX_CHARACTERS + 1), "text/plain", 413, "10,001 characters"),
         ("x" * 1_000_000, "text/plain", 413, "1,000,000 characters"),
         ("good\n" * (MAX_TEXTS + 1), "text/csv", 413, "513 texts"),
