@@ -4,7 +4,7 @@ import copy
 from datetime import datetime
 from typing import Any
 
-from moto.core.utils import utcnow
+from moto.core.utils import camelcase_to_underscores, utcnow
 
 FINAL = ("Completed", "Failed", "Stopped")
 
@@ -55,6 +55,14 @@ class Job:
     def touch(self) -> datetime:
         self.last_modified_time = utcnow()
         return self.last_modified_time
+
+    def __getattr__(self, name: str) -> Any:
+        """moto's Search compares attributes by their names in snake case: `training_job_status`."""
+        if not name.startswith("_") and "request" in self.__dict__:
+            for key, value in self.describe().items():
+                if camelcase_to_underscores(key) == name:
+                    return value
+        raise AttributeError(name)
 
     def gen_response_object(self) -> dict[str, Any]:
         """What moto's Search reads."""
