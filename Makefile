@@ -46,8 +46,11 @@ local: $(INSTALLED) ## start local_aws and keep it; stop it with .venv/bin/local
 jupyter: $(INSTALLED) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --ServerApp.root_dir=nbs
 
-bench: $(INSTALLED) ## measure the figures that the docs report
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: $(INSTALLED) ## measure the figures that the docs report; needs the labs to have run
+	$(BIN)/python benchmarks/job_start.py
+	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python -m tools.latest_model huggingface build/benchmarks/huggingface
+	$(BIN)/python benchmarks/serving.py --model-dir build/benchmarks/huggingface
 
 lint: $(INSTALLED) ## style of the code
 	$(BIN)/ruff check

@@ -17,8 +17,12 @@ from pathlib import Path
 import papermill
 import psutil
 
+from lab_lib.registry import list_versions
+from lab_lib.settings import Lab, LabError
+from local_aws import LocalAwsError
 from tools import processes
-from tools.labs import BUILD, ROOT, RUNS, STAMPS, SUMMARY, Run, fingerprint
+from tools.backend import backend
+from tools.labs import BUILD, RUNS, STAMPS, SUMMARY, Run, fingerprint
 
 
 def _read(path: Path) -> dict:
@@ -60,14 +64,6 @@ def execute(run: Run) -> float:
     return time.perf_counter() - start
 
 
-def registered_versions() -> list[dict]:
-    """The model versions that the labs registered, with their metrics."""
-    from lab_lib.registry import list_versions
-    from lab_lib.settings import get_lab
-
-    return list_versions(get_lab(root=ROOT, verbose=False)).drop(columns="arn").to_dict("records")
-
-
 def report(summary: dict) -> None:
     """Print what the labs made."""
     print("\nLabs (executed notebooks in build/labs/)")
@@ -79,6 +75,40 @@ def report(summary: dict) -> None:
     if "peak_memory_gib" in summary:
         wall, memory = summary["wall_seconds"], summary["peak_memory_gib"]
         print(f"The last run of all labs: wall time {wall:.0f} s, peak memory {memory:.2f} GiB")
+
+
+def run_all(
+    todo: list[Run], lab: Lab, local_pid: int | None, backend_name: str, stamps: dict, summary: dict
+) -> int:
+    """Run the labs one after the other and keep what came out; returns the exit status."""
+    begin = time.perf_counter()
+    try:
+        with processes.PeakMemory(os.getpid(), *([local_pid] if local_pid else [])) as memory:
+            for run in todo:
+                print(f"\n{run.name}  {run.parameters or ''}", flush=True)
+                stamp = fingerprint(run, backend_name)
+                stamps.pop(run.name, None)
+                try:
+                    seconds = execute(run)
+                except papermill.PapermillExecutionError as error:
+                    partial = run.output.with_suffix(".running.ipynb")
+                    print(f"\n{run.name} failed in cell {error.exec_count}:", file=sys.stderr)
+                    print(f"{error.ename}: {error.evalue}", file=sys.stderr)
+                    print(f"The notebook as far as it got: {partial}", file=sys.stderr)
+                    return 1
+                stamps[run.name] = stamp
+                summary.setdefault("seconds", {})[run.name] = round(seconds, 1)
+                _write(STAMPS, stamps)
+            summary["versions"] = list_versions(lab).drop(columns="arn").to_dict("records")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
+        processes.end(psutil.Process().children(recursive=True))
+    if len(todo) == len(RUNS):  # figures of the whole workshop, not of a part of it
+        summary["wall_seconds"] = round(time.perf_counter() - begin, 1)
+        summary["peak_memory_gib"] = round(memory.peak / 2**30, 2)
+    _write(SUMMARY, summary)
+    report(summary)
+    return 0
 
 
 def _interrupt(*_: object) -> None:
@@ -96,67 +126,24 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"no lab {', '.join(sorted(unknown))}; there are: {', '.join(run.name for run in RUNS)}")
 
     BUILD.mkdir(parents=True, exist_ok=True)
-    backend = os.environ.get("LAB_BACKEND", "")
+    backend_name = os.environ.get("LAB_BACKEND", "")
     stamps, summary = _read(STAMPS), _read(SUMMARY)
-    todo = [run for run in RUNS if run.name in args.labs] or outdated(RUNS, stamps, backend, args.force)
+    todo = [run for run in RUNS if run.name in args.labs] or outdated(RUNS, stamps, backend_name, args.force)
     if not todo:
         print("The labs have not changed since their last run. `make workshop FORCE=1` runs them again.")
         report(summary)
         return 0
 
     signal.signal(signal.SIGTERM, _interrupt)
-    started = None
-    begin = time.perf_counter()
     try:
-        os.chdir(ROOT)
-        from lab_lib.settings import LabError, get_lab
-        from local_aws import LocalAwsError, client
-        from local_aws.config import load_settings
-
-        try:
-            home = load_settings().home
-            before = client.find(home)
-            lab = get_lab(root=ROOT)
-            local = client.find(home) if lab.backend == "local" else None
-            started = local if local and not before else None
-        except (LabError, LocalAwsError) as error:
-            print(error, file=sys.stderr)
-            return 1
-        with processes.PeakMemory(os.getpid(), *([local.pid] if local else [])) as memory:
-            for run in todo:
-                print(f"\n{run.name}  {run.parameters or ''}", flush=True)
-                stamp = fingerprint(run, backend)
-                stamps.pop(run.name, None)
-                try:
-                    seconds = execute(run)
-                except papermill.PapermillExecutionError as error:
-                    print(
-                        f"\n{run.name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}",
-                        file=sys.stderr,
-                    )
-                    print(
-                        f"The notebook as far as it got: {run.output.with_suffix('.running.ipynb')}",
-                        file=sys.stderr,
-                    )
-                    return 1
-                stamps[run.name] = stamp
-                summary.setdefault("seconds", {})[run.name] = round(seconds, 1)
-                _write(STAMPS, stamps)
-            summary["versions"] = registered_versions()
-        if len(todo) == len(RUNS):  # figures of the whole workshop, not of a part of it
-            summary["wall_seconds"] = round(time.perf_counter() - begin, 1)
-            summary["peak_memory_gib"] = round(memory.peak / 2**30, 2)
-        _write(SUMMARY, summary)
-        report(summary)
-        return 0
+        with backend() as (lab, local_pid):
+            return run_all(todo, lab, local_pid, backend_name, stamps, summary)
+    except (LabError, LocalAwsError) as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("\nInterrupted: ending what was started …", file=sys.stderr)
+        print("\nInterrupted; everything that was started has ended.", file=sys.stderr)
         return 130
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running
-        processes.end(psutil.Process().children(recursive=True))
-        if started:
-            client.stop(started.home)
 
 
 if __name__ == "__main__":
