@@ -257,6 +257,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                               'lab_lib/deployment.py'),
                                     'lab_lib.deployment._is_missing': ('lib/deployment.html#_is_missing', 'lab_lib/deployment.py'),
                                     'lab_lib.deployment.delete_endpoint': ('lib/deployment.html#delete_endpoint', 'lab_lib/deployment.py'),
+                                    'lab_lib.deployment.explain_refusal': ('lib/deployment.html#explain_refusal', 'lab_lib/deployment.py'),
                                     'lab_lib.deployment.predict': ('lib/deployment.html#predict', 'lab_lib/deployment.py')},
             'lab_lib.images': {'lab_lib.images.image_uri': ('lib/images.html#image_uri', 'lab_lib/images.py')},
             'lab_lib.registry': { 'lab_lib.registry.approve_model': ('lib/registry.html#approve_model', 'lab_lib/registry.py'),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lab_lib.settings import Lab
 
 # %% auto #0
-__all__ = ['predict', 'Traffic', 'delete_endpoint']
+__all__ = ['predict', 'explain_refusal', 'Traffic', 'delete_endpoint']
 
 # %% ../nbs/lib/12_deployment.ipynb #45fd51e5
 def predict(lab: Lab, texts: str | list[str], endpoint_name: str | None = None) -> list[dict[str, Any]]:
@@ -32,6 +32,21 @@ def predict(lab: Lab, texts: str | list[str], endpoint_name: str | None = None) 
         Body=json.dumps({"inputs": texts}),
     )
     return json.load(response["Body"])["predictions"]
+
+# %% ../nbs/lib/12_deployment.ipynb #8dcf8dc5
+def explain_refusal(error: Exception) -> tuple[int | None, str]:
+    """The container's HTTP status and message in the `ClientError` that InvokeEndpoint raised.
+
+    The status is None when it was not a container that refused (no ModelError).
+    """
+    response = error.response
+    text = response.get("OriginalMessage") or response["Error"]["Message"]
+    try:
+        content = json.loads(text)
+        text = content.get("message") or content["error"]
+    except (ValueError, KeyError, AttributeError):
+        pass
+    return response.get("OriginalStatusCode"), str(text).strip().splitlines()[0]
 
 # %% ../nbs/lib/12_deployment.ipynb #3622b31f
 @dataclass

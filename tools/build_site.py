@@ -45,8 +45,9 @@ def for_readers(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _is_widget(output: nbformat.NotebookNode) -> bool:
-    """A live display, which has nothing to show once the kernel is gone."""
-    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+    """A live display, which has nothing to show once the kernel is gone, or the empty text that it ends with."""
+    data = output.get("data", {})
+    return "application/vnd.jupyter.widget-view+json" in data or data.get("text/plain") == ""
 
 
 def _write(notebook: Path, page: Path, title_suffix: str = "") -> None:
