@@ -277,6 +277,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'lab_lib.settings.Lab.network_config': ('lib/settings.html#lab.network_config', 'lab_lib/settings.py'),
                                   'lab_lib.settings.Lab.networking': ('lib/settings.html#lab.networking', 'lab_lib/settings.py'),
                                   'lab_lib.settings.Lab.s3_uri': ('lib/settings.html#lab.s3_uri', 'lab_lib/settings.py'),
+                                  'lab_lib.settings.Lab.volume_kms_key_id': ( 'lib/settings.html#lab.volume_kms_key_id',
+                                                                              'lab_lib/settings.py'),
                                   'lab_lib.settings.Lab.vpc_config': ('lib/settings.html#lab.vpc_config', 'lab_lib/settings.py'),
                                   'lab_lib.settings.LabError': ('lib/settings.html#laberror', 'lab_lib/settings.py'),
                                   'lab_lib.settings._Aws': ('lib/settings.html#_aws', 'lab_lib/settings.py'),

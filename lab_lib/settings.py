@@ -9,6 +9,7 @@ import configparser
 import json
 import logging
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,6 +141,10 @@ def read_settings(path: str | Path) -> dict[str, dict[str, Any]]:
         ) from error
 
 # %% ../nbs/lib/00_settings.ipynb #9cf0c7c2
+# a "d" after the generation, as in m5d, c6id or g4dn, and the families whose every size has local disks
+_LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|gr6|p5[a-z]*|p6-[a-z0-9-]+|trn\d[a-z]*|i\d[a-z]*)\.")
+
+
 @dataclass(frozen=True)
 class Lab:
     "Everything a notebook needs to talk to SageMaker: get one with `get_lab()`."
@@ -175,6 +180,14 @@ class Lab:
     def endpoint_name(self) -> str:
         "Name of the real-time endpoint."
         return self.settings["endpoint"]["name"]
+
+    def volume_kms_key_id(self, instance_type: str) -> str | None:
+        """`kms_key_id` for the volumes of `instance_type`; None where SageMaker accepts no key.
+
+        Source: "ResourceConfig" in the SageMaker API reference: no VolumeKmsKeyId for instance types with local
+        storage, which hardware encrypts. Which these are: "Instance store volumes" in the EC2 user guide.
+        """
+        return None if _LOCAL_STORAGE.match(instance_type) else self.kms_key_id
 
     @property
     def networking(self) -> Any | None:
@@ -216,9 +229,18 @@ SSM_PARAMETERS = {
 
 
 def read_deployed_names(boto_session: boto3.Session, project: str) -> dict[str, str]:
-    "What the stacks of `project` stored in SSM Parameter Store under `/PROJECT/…`; empty where nothing is deployed."
+    """What the stacks of `project` stored in SSM Parameter Store under `/PROJECT/…`.
+
+    Empty where nothing is deployed, or where the caller may not read it (`ssm:GetParameters`).
+    """
     names = {f"/{project}/{name}": key for key, name in SSM_PARAMETERS.items()}
-    found = boto_session.client("ssm").get_parameters(Names=list(names), WithDecryption=True)
+    ssm = boto_session.client("ssm")
+    try:
+        found = ssm.get_parameters(Names=list(names), WithDecryption=True)
+    except ssm.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDeniedException":
+            raise
+        return {}
     return {names[parameter["Name"]]: parameter["Value"] for parameter in found["Parameters"]}
 
 # %% ../nbs/lib/00_settings.ipynb #b60dad42
@@ -297,7 +319,8 @@ def _names(project: str, given: dict[str, str], deployed: dict[str, str], accoun
         raise LabError(
             f"No execution role: no stack of this workshop has stored /{project}/execution-role-arn "
             f"in SSM Parameter Store of account {account_id}, region {region}, and settings.ini sets none. "
-            "Deploy the workshop's stacks in this region, or set role_arn under [aws] in settings.ini."
+            "Deploy the workshop's stacks in this region (reading their names needs ssm:GetParameters), "
+            "or set role_arn under [aws] in settings.ini."
         )
     names["bucket"] = names["bucket"] or f"{project}-{account_id}-{region}"
     return names

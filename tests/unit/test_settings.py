@@ -1,6 +1,7 @@
 """Settings, names and backends: `lab_lib.settings`."""
 
 import boto3
+import botocore.client
 import pytest
 from moto import mock_aws
 
@@ -133,6 +134,40 @@ def test_names_come_from_the_deployed_stacks(checkout, aws, capsys):
     assert lab.networking.subnets == lab.network_config.subnets == ["subnet-1", "subnet-2"]
     assert lab.sagemaker_session.default_bucket() == "stack-bucket"
     assert "AWS account 123456789012, region eu-west-1, bucket stack-bucket" in capsys.readouterr().out
+
+
+def test_who_may_not_read_the_stacks_names_works_with_the_settings(checkout, aws, monkeypatch):
+    from botocore.exceptions import ClientError
+
+    def refuse(client, operation, parameters, original=botocore.client.BaseClient._make_api_call):
+        if operation == "GetParameters":
+            answer = {"Error": {"Code": "AccessDeniedException", "Message": "not authorized"}}
+            raise ClientError(answer, operation)
+        return original(client, operation, parameters)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", refuse)
+    text = f"[workshop]\nbackend = aws\nregion = eu-west-1\n[aws]\nrole_arn = {ROLE}\n"
+    lab = get_lab(root=checkout(text), verbose=False)
+    assert (lab.role_arn, lab.bucket) == (ROLE, "sagemaker-e2e-lab-123456789012-eu-west-1")
+    with pytest.raises(LabError, match=r"No execution role.*ssm:GetParameters"):
+        get_lab(root=checkout())
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "key"),
+    [
+        ("ml.m5.2xlarge", "key-1"),
+        ("ml.c6i.large", "key-1"),
+        ("ml.p2.xlarge", "key-1"),
+        ("ml.m5d.large", None),
+        ("ml.g4dn.xlarge", None),
+        ("ml.g5.xlarge", None),
+        ("ml.p4d.24xlarge", None),
+    ],
+)
+def test_no_key_for_the_volume_of_an_instance_with_local_disks(checkout, aws, instance_type, key):
+    text = f"[workshop]\nbackend = aws\nregion = eu-west-1\n[aws]\nrole_arn = {ROLE}\nkms_key_id = key-1\n"
+    assert get_lab(root=checkout(text), verbose=False).volume_kms_key_id(instance_type) == key
 
 
 def test_settings_win_over_the_deployed_stacks(checkout, aws):
