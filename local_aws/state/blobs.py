@@ -75,6 +75,10 @@ class BlobStore:
         """Remove every file that is not in `known`; how many they were."""
         removed = 0
         for folder in self.folder.iterdir():
+            if not folder.is_dir():  # a copy that a killed server had not finished
+                folder.unlink()
+                removed += 1
+                continue
             for file in folder.iterdir():
                 if file.name not in known:
                     file.unlink()

@@ -156,3 +156,17 @@ def test_a_full_disk_is_an_error_and_loses_nothing(tmp_path):
         process.terminate()
         process.wait(20)
         process.stderr.close()
+
+
+def test_a_copy_that_was_not_finished_does_not_hinder_the_next_start(tmp_path):
+    """A server that is killed while it stores a job's file leaves `incoming-…` beside the blobs' folders."""
+    with running_server(tmp_path) as local:
+        aws = clients_of(local.endpoint_url)
+        aws.s3.create_bucket(Bucket="kept")
+        aws.s3.put_object(Bucket="kept", Key="a", Body=b"1")
+        kill(local)
+    left = tmp_path / "s3" / "incoming-1-2"
+    left.write_bytes(b"half")
+    with running_server(tmp_path) as local:
+        assert clients_of(local.endpoint_url).s3.get_object(Bucket="kept", Key="a")["Body"].read() == b"1"
+    assert not left.exists()
