@@ -64,6 +64,11 @@ class Front:
         self.app, self._moto, self._access, self._stop = app, moto_app, access, stop
 
     def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        body = self._respond(environ, start_response)
+        # a body after HEAD would be taken for the next answer of the connection
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else body
+
+    def _respond(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
         if path.startswith(CONTROL):
             return self._control(path[len(CONTROL) :], environ["REQUEST_METHOD"], start_response)

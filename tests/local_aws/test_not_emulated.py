@@ -1,5 +1,7 @@
 """What nothing here would really do is refused, in the protocol of its service."""
 
+import socket
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -71,3 +73,15 @@ def test_keys_with_any_characters(aws, bucket):
         assert aws.s3.get_object(Bucket=bucket, Key=f"odd/{key}")["Body"].read() == key.encode()
     listed = [o["Key"] for o in aws.s3.list_objects_v2(Bucket=bucket, Prefix="odd/")["Contents"]]
     assert sorted(listed) == sorted(f"odd/{k}" for k in ("ü +%2F=&?#.txt", "a//b", "x/"))
+
+
+def test_a_refused_head_request_has_no_body(server):
+    """Bytes after the header would be read as the answer to the connection's next request."""
+    host, port = server.endpoint_url.removeprefix("http://").split(":")
+    signed = "AWS4-HMAC-SHA256 Credential=K/20261125/us-east-1/transcribe/aws4_request"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nAuthorization: {signed}\r\n\r\n"
+        connection.sendall(head.encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 501 ")
+    assert answer.endswith(b"\r\n\r\n")
