@@ -3,11 +3,14 @@
 import gzip
 import io
 import json
+import os
 import tarfile
 import time
 
 import pytest
 from botocore.exceptions import ClientError
+
+from local_aws.services.processing import layout
 
 
 def keys(aws, bucket, prefix):
@@ -112,6 +115,10 @@ def test_create_processing_job_twice_is_resource_in_use(aws, jobs):
             "Input code: LocalPath must start with /opt/ml/processing, but is '/tmp/in'.",
         ),
         (
+            lambda r: r["ProcessingInputs"][0]["S3Input"].update(LocalPath="/opt/ml/processing/../../x"),
+            "Input code: LocalPath must start with /opt/ml/processing, but is '/opt/ml/processing/../../x'.",
+        ),
+        (
             lambda r: r["ProcessingInputs"].append(
                 {
                     "InputName": "athena",
@@ -147,3 +154,23 @@ def test_describe_processing_job_of_an_unknown_name(aws):
         "Code": "ValidationException",
         "Message": "Could not find requested job with name: nobody",
     }
+
+
+def test_a_file_that_the_running_job_removes_is_left_out(tmp_path, monkeypatch):
+    output = {"S3Uri": "s3://b/out", "LocalPath": "/opt/ml/processing/o", "S3UploadMode": "Continuous"}
+    outputs = layout.Outputs(None, {"ProcessingOutputConfig": {"Outputs": [{"S3Output": output}]}}, tmp_path)
+    for name in ("a.partial", "b"):
+        file = tmp_path / "processing" / "o" / name
+        file.write_text("x")
+        os.utime(file, (1, 1))
+    sent = []
+
+    def put_file(s3, uri, file, move):
+        if file.name == "a.partial":
+            file.unlink()
+        file.stat()
+        sent.append(uri)
+
+    monkeypatch.setattr(layout, "put_file", put_file)
+    outputs.upload(end=False)
+    assert sent == ["s3://b/out/b"]

@@ -100,14 +100,15 @@ class Outputs:
                 continue
             root = local_folder(self._folder, output["LocalPath"])
             for file in sorted(p for p in root.rglob("*") if p.is_file()):
-                stat = file.stat()
-                mark = (stat.st_mtime_ns, stat.st_size)
-                if self._seen.get(file) == mark or (not end and time.time() - stat.st_mtime < 1):
+                uri = f"{output['S3Uri'].rstrip('/')}/{file.relative_to(root).as_posix()}"
+                try:
+                    stat = file.stat()
+                    mark = (stat.st_mtime_ns, stat.st_size)
+                    if self._seen.get(file) == mark or (not end and time.time() - stat.st_mtime < 1):
+                        continue
+                    put_file(self._s3, uri, file, False)
+                except FileNotFoundError:  # the running job removed it meanwhile
+                    if end:
+                        raise
                     continue
-                put_file(
-                    self._s3,
-                    f"{output['S3Uri'].rstrip('/')}/{file.relative_to(root).as_posix()}",
-                    file,
-                    False,
-                )
                 self._seen[file] = mark

@@ -24,7 +24,8 @@ def _find(response: SageMakerResponse, name: str) -> Job:
 
 
 def _check_path(path: str | None, what: str) -> None:
-    if not (path or "").startswith("/opt/ml/processing"):
+    parts = (path or "").split("/")
+    if parts[:4] != ["", "opt", "ml", "processing"] or ".." in parts:
         raise ValidationError(
             message=f"{what}: LocalPath must start with /opt/ml/processing, but is {path!r}."
         )
