@@ -2,10 +2,20 @@
 
 import io
 import json
+import queue
 import tarfile
+import threading
+import time
 
 import pytest
 from botocore.exceptions import ClientError
+
+from local_aws.runtime.sandbox import Sandbox
+from local_aws.server.s3access import S3Object
+from local_aws.services.jobs.hosts import Host, run_hosts
+from local_aws.services.jobs.model import JobFailed
+from local_aws.services.training.executor import Metrics
+from local_aws.services.training.layout import Checkpoints
 
 ROLE = "arn:aws:iam::123456789012:role/lab-execution"
 
@@ -199,6 +209,15 @@ def test_create_training_job_twice_is_resource_in_use(aws, jobs):
             lambda r: r["InputDataConfig"].append(r["InputDataConfig"][0]),
             "Duplicate channel name code in InputDataConfig.",
         ),
+        (
+            lambda r: r["InputDataConfig"][0].update(ChannelName="../../x"),
+            "Value '../../x' at 'channelName' failed to satisfy",
+        ),
+        (lambda r: r["InputDataConfig"][0].update(ChannelName=".."), "Value '..' at 'channelName'"),
+        (
+            lambda r: r.update(CheckpointConfig={"S3Uri": "s3://a/b", "LocalPath": "/opt/ml/../../x"}),
+            "CheckpointConfig.LocalPath must be below /opt/ml",
+        ),
     ],
 )
 def test_create_training_job_refuses(aws, jobs, change, message):
@@ -274,3 +293,36 @@ def test_without_an_entrypoint_the_sagemaker_training_toolkit_runs(aws, jobs, bu
     log = jobs.log("TrainingJobs", job["TrainingJobName"])["algo-1"]
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
     assert "toolkit epochs 4 /opt/ml/input/data/code" in log
+
+
+def test_a_metric_whose_group_took_no_part_is_passed_over():
+    metrics = Metrics([{"Name": "loss", "Regex": "loss=([0-9.]+)|done"}])
+    metrics.read("loss=0.5")
+    metrics.read("done")
+    assert [(m["MetricName"], m["Value"]) for m in metrics.final()] == [("loss", 0.5)]
+
+
+def test_a_log_that_cannot_be_put_on_disk_does_not_hide_the_end_of_a_job(tmp_path):
+    class FullDisk:
+        def write(self, lines):
+            pass
+
+        def flush(self):
+            raise OSError("No space left on device")
+
+    sandbox = Sandbox(tmp_path / "ml", env={"PATH": "/usr/bin:/bin"})
+    sandbox.job_dir.mkdir()
+    host = Host("algo-1", sandbox.job_dir, sandbox, FullDisk())
+    wake = queue.SimpleQueue()
+    argv = ["sh", "-c", "echo one; sleep 1.2; echo two; exit 3"]
+    outcome = run_hosts([host], argv, threading.Event(), wake, time.monotonic() + 20, 1.0)
+    assert (outcome.kind, host.exit_code, list(host.tail)) == ("failed", 3, ["one", "two"])
+
+
+def test_a_checkpoint_key_cannot_leave_its_folder(tmp_path):
+    class Bucket:
+        def list(self, bucket, prefix):
+            return [S3Object("c/../../../x", 1, "e", None)]
+
+    with pytest.raises(JobFailed, match=r"key 'c/\.\./\.\./\.\./x' would leave the folder"):
+        Checkpoints(Bucket(), {"S3Uri": "s3://b/c"}).fetch(tmp_path / "ml")

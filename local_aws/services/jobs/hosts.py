@@ -1,5 +1,6 @@
 """The processes of a job's hosts: started, read line by line, awaited, stopped."""
 
+import logging
 import os
 import queue
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from local_aws.runtime.sandbox import Sandbox, SandboxProcess
 from local_aws.server.joblogs import LogStreamWriter
 
+log = logging.getLogger("local_aws")
 MAX_LINE = 256 * 1024  # CloudWatch's limit for one event
 
 
@@ -41,7 +43,10 @@ class Host:
             if complete:
                 self._take(complete, on_line)
             if time.monotonic() - flushed > 1:
-                self.log.flush()
+                try:
+                    self.log.flush()
+                except Exception:  # a full disk: the job's pipe must be read on, and its end be seen
+                    log.exception("the log of %s cannot be put on disk", self.name)
                 flushed = time.monotonic()
         if rest:
             self._take([rest], on_line)
@@ -115,7 +120,10 @@ def run_hosts(
                 if isinstance(ended, Host):
                     left.discard(ended)
     for host in hosts:
-        host.log.flush()
+        try:
+            host.log.flush()
+        except Exception:
+            log.exception("the log of %s cannot be put on disk", host.name)
     return outcome
 
 

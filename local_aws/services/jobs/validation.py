@@ -4,6 +4,7 @@ import re
 
 from moto.sagemaker.exceptions import ValidationError
 
+_CHANNEL = r"[A-Za-z0-9\.\-_]+"
 _NAME = "[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 
 
@@ -13,6 +14,15 @@ def check_name(name: str, member: str) -> None:
             message=f"1 validation error detected: Value '{name}' at '{member}' failed to satisfy "
             "constraint: "
             f"Member must satisfy regular expression pattern: ^{_NAME}"
+        )
+
+
+def check_channel_name(name: str) -> None:
+    """AWS's pattern; `.` and `..` fit it, but are no folder of the channel's own."""
+    if not re.fullmatch(_CHANNEL, name) or name in (".", ".."):
+        raise ValidationError(
+            message=f"1 validation error detected: Value '{name}' at 'channelName' failed to satisfy "
+            f"constraint: Member must satisfy regular expression pattern: {_CHANNEL}"
         )
 
 

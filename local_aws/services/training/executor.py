@@ -56,7 +56,7 @@ class Metrics:
             for match in pattern.finditer(line):
                 try:
                     self.last[name] = (float(match[1]), utcnow())
-                except (ValueError, IndexError):
+                except (ValueError, TypeError):  # no number, or a group that took no part
                     continue
 
     def final(self) -> list[dict[str, Any]]:

@@ -88,6 +88,10 @@ class Checkpoints:
             raise JobFailed(f"ClientError: Checkpoint download failed: {error}.") from None
         for item in found:
             file = target / relative_name(item.key, self.prefix)
+            if not file.resolve().is_relative_to(target.resolve()):
+                raise JobFailed(
+                    f"ClientError: Checkpoint download failed: key {item.key!r} would leave the folder."
+                )
             file.parent.mkdir(parents=True, exist_ok=True)
             self._s3.download(self.bucket, item.key, file)
             self._seen[file] = self._mark(file)

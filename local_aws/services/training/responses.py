@@ -8,7 +8,7 @@ from moto.sagemaker.models import FakeTrainingJob
 from moto.sagemaker.responses import SageMakerResponse
 
 from local_aws.services.jobs.model import Job, list_jobs
-from local_aws.services.jobs.validation import check_name, check_regexes, check_s3_uri
+from local_aws.services.jobs.validation import check_channel_name, check_name, check_regexes, check_s3_uri
 from local_aws.services.training.executor import TrainingRunner, transition
 
 
@@ -47,6 +47,7 @@ def validate(request: dict[str, Any]) -> None:
         if name in seen:
             raise ValidationError(message=f"Duplicate channel name {name} in InputDataConfig.")
         seen.add(name)
+        check_channel_name(name)
         source = channel["DataSource"].get("S3DataSource")
         if source is None:
             raise ValidationError(
@@ -65,7 +66,8 @@ def validate(request: dict[str, Any]) -> None:
     check_s3_uri(request["OutputDataConfig"]["S3OutputPath"], "s3OutputPath")
     if checkpoint := request.get("CheckpointConfig"):
         check_s3_uri(checkpoint["S3Uri"], "s3Uri")
-        if not (checkpoint.get("LocalPath") or "/opt/ml/checkpoints").startswith("/opt/ml/"):
+        path = checkpoint.get("LocalPath") or "/opt/ml/checkpoints"
+        if not path.startswith("/opt/ml/") or ".." in path.split("/"):
             raise ValidationError(message="CheckpointConfig.LocalPath must be below /opt/ml on local_aws.")
 
 
