@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -97,8 +98,8 @@ def _is_missing(error: Exception) -> bool:
 def delete_endpoint(lab: Lab, endpoint_name: str | None = None, timeout_seconds: float = 600) -> list[str]:
     """Delete the endpoint and the configurations and models that carry its name; returns what was deleted.
 
-    Waits up to `timeout_seconds` until the endpoint is gone; raises `TimeoutError` after that. Configurations and models are
-    those named `ENDPOINT-…`, as the lab names them.
+    Waits up to `timeout_seconds` until the endpoint is gone; raises `TimeoutError` after that. Configurations and
+    models are those that the lab named: `ENDPOINT-DATE-TIME-xINSTANCES`, for example tweets-20261231-235959-x1.
     """
     sagemaker, name = lab.client("sagemaker"), endpoint_name or lab.endpoint_name
     deleted = []
@@ -114,15 +115,15 @@ def delete_endpoint(lab: Lab, endpoint_name: str | None = None, timeout_seconds:
     except sagemaker.exceptions.ClientError as error:
         if not _is_missing(error):
             raise
-    prefix = f"{name}-"
+    prefix, made_by_lab = f"{name}-", re.compile(rf"{re.escape(name)}-\d{{8}}-\d{{6}}-x\d+")
     configs = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=prefix)
     for config in [config["EndpointConfigName"] for page in configs for config in page["EndpointConfigs"]]:
-        if config.startswith(prefix):
+        if made_by_lab.fullmatch(config):
             sagemaker.delete_endpoint_config(EndpointConfigName=config)
             deleted.append(f"endpoint configuration {config}")
     models = sagemaker.get_paginator("list_models").paginate(NameContains=prefix)
     for model in [model["ModelName"] for page in models for model in page["Models"]]:
-        if model.startswith(prefix):
+        if made_by_lab.fullmatch(model):
             sagemaker.delete_model(ModelName=model)
             deleted.append(f"model {model}")
     return deleted

@@ -92,7 +92,8 @@ class _Training(_Section):
 
 
 class _Endpoint(_Section):
-    name: _Name = "tweet-sentiment"
+    # 40 characters: its configurations append date, time and instances, and may have 63
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$", max_length=40)] = "tweet-sentiment"
     instance_type: _Instance = "ml.m5.large"
     instance_count: _Count = 1
 

@@ -53,6 +53,7 @@ def aws(monkeypatch):
         ("[workshop]\nbackend = azure", ["workshop.backend", "'azure'", "'local' or 'aws'"]),
         ("[workshop]\nregion = Ireland", ["workshop.region", "'Ireland'"]),
         ("[endpoint]\ninstance_count = 0", ["endpoint.instance_count", "greater than or equal to 1"]),
+        (f"[endpoint]\nname = {'a' * 41}", ["endpoint.name", "at most 40 characters"]),
         ("[training]\ninstance_type = ml.m5.large", ["no setting training.instance_type", "misspelled"]),
         ("[storage]\nbucket = My_Bucket", ["storage.bucket", "'My_Bucket'"]),
         ("[data]\ntest_size = 0.9", ["data.test_size", "less than 0.5"]),
