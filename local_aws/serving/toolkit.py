@@ -119,7 +119,11 @@ def use_code_directory(model_dir: str) -> None:
 
 class ToolkitHandler:
     """The model behind AWS's `Transformer`. Errors carry the toolkit's status codes: an exception derived
-    from `sagemaker_inference.errors.BaseInferenceToolkitError` its own, any other 500, with the traceback."""
+    from `sagemaker_inference.errors.BaseInferenceToolkitError` its own, any other 500, with the traceback.
+
+    One answer differs from AWS's: JSON or CSV that is not UTF-8 is the client's error (400) here, and 500 in
+    the toolkit, which decodes it before the user's code.
+    """
 
     def __init__(self, model_dir: str):
         from sagemaker_inference.transformer import Transformer
@@ -136,6 +140,8 @@ class ToolkitHandler:
     def handle(self, request: Request) -> Response:
         context = self.context
         context.begin(request.headers)
+        if refusal := _not_text(request):
+            return refusal
         (body,) = self.transformer.transform([{"body": request.body}], context)
         if context._local.status >= 400:
             print(body if isinstance(body, str) else repr(body), file=sys.stderr, flush=True)
@@ -149,3 +155,18 @@ class ToolkitHandler:
                 "message": f"The handler's result cannot be sent: {error}. Return str, bytes or JSON.",
             }
             return Response(503, json.dumps(message).encode(), JSON)
+
+
+def _not_text(request: Request) -> Response | None:
+    """The refusal of a body that the toolkit would take for UTF-8 text and is none."""
+    from sagemaker_inference import content_types, utils
+
+    content_type = utils.retrieve_content_type_header(request.headers)
+    if content_type not in content_types.UTF8_TYPES:
+        return None
+    try:
+        request.body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        message = f"The body is not UTF-8 text ({error}). Send {content_type} encoded as UTF-8."
+        return Response(400, message.encode(), "text/plain")
+    return None

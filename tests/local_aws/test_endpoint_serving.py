@@ -71,6 +71,17 @@ def test_huggingface_answers_every_exception_with_400(artifact):
     }
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "text/csv"])
+@pytest.mark.parametrize("kind", [ToolkitHandler, HuggingFaceHandler])
+def test_a_body_that_is_not_utf_8_is_the_clients_error(artifact, kind, content_type):
+    handler = kind(artifact(FOUR.format(output="json.dumps(prediction)")))
+    handler.load()
+    response = handler.handle(Request(b'{"inputs": "caf\xe9"}', {"Content-Type": content_type}))
+    assert response.status == 400
+    assert b"can't decode byte 0xe9 in position 15" in response.body
+    assert handler.handle(Request(b'{"inputs": "x"}', JSON)).body == b'"x"'
+
+
 def test_huggingface_without_code_or_task_says_what_is_missing(tmp_path, artifact):
     handler = HuggingFaceHandler(str(tmp_path))
     with pytest.raises(ValueError, match="neither code/inference.py nor a config.json that names a task"):
