@@ -76,3 +76,46 @@ def test_stop_while_an_endpoint_is_creating(lab):
     assert alive(before) == []
     lab.start()
     assert lab.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"] == "Creating"
+
+
+WHILE_A_FILE_IS_THERE = """
+    import os, time
+    def model_fn(model_dir):
+        if os.path.exists(os.environ["SLOW"]): time.sleep(60)
+        open(os.environ["NEEDED"]).close()
+        return 1
+    def transform_fn(model, data, content_type, accept): return "1", "text/plain"
+"""
+
+
+def test_a_scaling_that_a_stop_interrupts_is_done_after_the_start(lab, tmp_path):
+    slow, needed = tmp_path / "slow", tmp_path / "needed"
+    needed.touch()
+    endpoint = lab.endpoint(lab.config(lab.model(WHILE_A_FILE_IS_THERE, SLOW=slow, NEEDED=needed)))
+    slow.touch()
+    wish = {"VariantName": "AllTraffic", "DesiredInstanceCount": 2}
+    lab.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=endpoint, DesiredWeightsAndCapacities=[wish]
+    )
+    lab.stop()
+    slow.unlink()
+    lab.start()
+    described = lab.settle(endpoint)
+    assert described["EndpointStatus"] == "InService"
+    assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+
+
+def test_an_update_of_an_endpoint_that_did_not_come_back_is_not_in_service_when_it_fails(lab, tmp_path):
+    needed = tmp_path / "needed"
+    needed.touch()
+    config = lab.config(lab.model(WHILE_A_FILE_IS_THERE, SLOW=tmp_path / "slow", NEEDED=needed))
+    endpoint = lab.endpoint(config)
+    lab.stop()
+    needed.unlink()
+    lab.start()
+    assert lab.settle(endpoint)["EndpointStatus"] == "Failed"
+    lab.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    assert lab.settle(endpoint)["EndpointStatus"] == "Failed"
+    needed.touch()
+    lab.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    assert lab.settle(endpoint)["EndpointStatus"] == "InService"

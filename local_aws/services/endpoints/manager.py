@@ -159,7 +159,9 @@ class Manager:
                 # an update goes back to what served; a first deployment has nothing to go back to
                 with self.app.lock:
                     record.pending = None
-                self._finish(backend, record, "InService" if record.deployed else "Failed", str(error))
+                with self._lock:
+                    serves = (backend.region_name, record.endpoint_name) in self._fleets
+                self._finish(backend, record, "InService" if serves else "Failed", str(error))
             return
         if self._ending.is_set():
             fleet.stop()
@@ -206,6 +208,8 @@ class Manager:
                 ]
             self._wait(plan, new)
         except DeploymentFailed as error:
+            if self._ending.is_set():  # the next server brings up as many as were asked for
+                return
             for wanted in record.deployed["Variants"]:
                 wanted["DesiredInstanceCount"] = wanted["CurrentInstanceCount"]
                 wanted["DesiredWeight"] = wanted["CurrentWeight"]
