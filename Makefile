@@ -34,7 +34,7 @@ test: $(INSTALLED) ## all tests: code, notebooks, local_aws, site
 	$(BIN)/ruff format --check
 	$(BIN)/python -m pytest tests
 
-test-fast: $(INSTALLED) ## the tests that take no training and no browser, under 3 minutes
+test-fast: $(INSTALLED) ## the quick tests, under 3 minutes
 	$(BIN)/python -m pytest tests -m 'not slow'
 
 book: $(INSTALLED) ## build the site from the labs as they were last run

@@ -65,8 +65,8 @@ def test_every_cell_was_executed(workshop, run):
 
 def test_the_models_are_better_than_simple_ones(workshop):
     score = {row["framework"]: row["macro_f1"] for row in workshop.summary["versions"]}
-    assert score["huggingface"] > 0.75  # VADER with tuned thresholds: about 0.72, see benchmarks/quality.py
-    assert score["tensorflow"] > 0.70  # TF-IDF with logistic regression: about 0.70
+    assert score["huggingface"] > 0.75  # simple methods: up to 0.70, see benchmarks/quality.py
+    assert score["tensorflow"] > 0.70  # TF-IDF with logistic regression and this seed: 0.700
 
 
 def test_the_served_model_is_fast_and_as_good(workshop):

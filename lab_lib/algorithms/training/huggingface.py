@@ -144,7 +144,7 @@ def bort_config(vocab_size: int = 50265, **changes):
 
 
 def learn_tokenizer(texts: list, vocab_size: int = 8192):
-    "A byte-level BPE tokenizer learnt from `texts`, with RoBERTa's special tokens; it encodes any text."
+    "A byte-level BPE tokenizer learned from `texts`, with RoBERTa's special tokens; it encodes any text."
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
