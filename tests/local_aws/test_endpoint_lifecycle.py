@@ -1,11 +1,17 @@
 """Models, endpoint configurations and endpoints from creation to deletion."""
 
 import json
+import random
 import threading
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from endpoint_helpers import ACCOUNT, ECHO, ROLE, SKLEARN, attached, until
+from endpoint_helpers import ACCOUNT, ECHO, ROLE, SKLEARN, archive, attached, until
+
+from local_aws.server.s3access import S3Object
+from local_aws.services.endpoints import containers
 
 ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}"
 PING = (
@@ -236,6 +242,25 @@ def test_an_artifact_that_is_no_archive_fails_the_endpoint(lab):
         "Failed to extract model data archive from URL s3://lab/broken/model.tar.gz"
         in described["FailureReason"]
     )
+
+
+def test_a_damaged_archive_is_refused_not_half_unpacked(tmp_path):
+    """tarfile by itself takes many damaged archives for shorter ones."""
+    chance = random.Random(0)
+    data = archive({"weights": "".join(str(chance.random()) for _ in range(4000))})
+    damaged = bytearray(data)
+    damaged[len(data) // 2 : len(data) // 2 + 40] = chance.randbytes(40)
+    stored = tmp_path / "model.tar.gz"
+    item = S3Object("model.tar.gz", len(data), "", stored)
+    app = SimpleNamespace(lock=nullcontext(), s3_list=lambda bucket, key: [item])
+    container = {"ModelData": "s3://lab/model.tar.gz", "Compressed": True}
+    stored.write_bytes(data)
+    containers.lay_out(app, container, tmp_path / "sound")
+    assert (tmp_path / "sound" / "weights").stat().st_size > 60_000
+    for name, content in (("damaged", damaged), ("shorter", data[:-9])):
+        stored.write_bytes(content)
+        with pytest.raises(containers.ArtifactError, match="Failed to extract model data archive"):
+            containers.lay_out(app, container, tmp_path / name)
 
 
 def test_requirements_go_into_the_endpoints_own_environment(lab):

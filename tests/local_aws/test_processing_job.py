@@ -10,6 +10,7 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 
+from local_aws.services.jobs.model import JobFailed
 from local_aws.services.processing import layout
 
 
@@ -66,6 +67,19 @@ def test_gzip_inputs_are_decompressed(aws, jobs, bucket):
     )
     assert job["ProcessingJobStatus"] == "Completed", job.get("FailureReason")
     assert jobs.log("ProcessingJobs", job["ProcessingJobName"])["algo-1"] == ["['a.txt', 'b.csv']"]
+
+
+def test_damaged_gzip_inputs_are_refused(tmp_path):
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a"))
+    for name, content in (("a.tar.gz", tar.getvalue()), ("b.csv.gz", b"b")):
+        data = bytearray(gzip.compress(content))
+        data[-8] ^= 255  # the checksum
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(JobFailed, match=f"Data download failed: {name} is not valid gzip data"):
+            layout._decompress(tmp_path)
+        (tmp_path / name).unlink()
 
 
 def test_continuous_outputs_arrive_while_the_job_runs(aws, jobs, bucket):

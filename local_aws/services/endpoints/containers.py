@@ -2,6 +2,7 @@
 
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 
 from moto.sagemaker.exceptions import ValidationError
@@ -112,7 +113,9 @@ def lay_out(app, container: dict, folder: Path) -> None:
         try:
             with tarfile.open(objects[0].path, "r:*") as archive:
                 archive.extractall(folder, filter="data")
-        except (tarfile.TarError, EOFError, OSError) as error:
+                while archive.fileobj.read(2**20):  # to the end, where gzip's checksum is
+                    pass
+        except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
             raise ArtifactError(
                 f"Failed to extract model data archive from URL {uri}: {error}. Please ensure that the "
                 "object located at the URL is a valid tar.gz archive."

@@ -5,6 +5,7 @@ import json
 import shutil
 import tarfile
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,12 @@ def _decompress(folder: Path) -> None:
             if tarfile.is_tarfile(file):
                 with tarfile.open(file) as tar:
                     tar.extractall(file.parent, filter="data")
+                    while tar.fileobj.read(2**20):  # to the end, where gzip's checksum is
+                        pass
             else:
                 with gzip.open(file) as source, file.with_suffix("").open("wb") as target:
                     shutil.copyfileobj(source, target)
-        except (OSError, EOFError, tarfile.TarError) as error:
+        except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
             raise JobFailed(
                 f"ClientError: Data download failed: {file.name} is not valid gzip data ({error})."
             ) from error
