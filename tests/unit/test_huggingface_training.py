@@ -289,14 +289,14 @@ def test_bort_shaped_has_borts_layers_and_the_texts_vocabulary():
 
 
 @given(st.text(min_size=1, max_size=60))
-def test_the_learnt_vocabulary_can_write_any_text(text):
-    tokenizer = LEARNT
+def test_the_learned_vocabulary_can_write_any_text(text):
+    tokenizer = LEARNED
     ids = tokenizer(text)["input_ids"]
     assert tokenizer.unk_token_id not in ids
     assert tokenizer.backend_tokenizer.decode(ids, skip_special_tokens=True) == text or "<" in text
 
 
-LEARNT = training.learn_tokenizer(["so good", "so bad"], 300)
+LEARNED = training.learn_tokenizer(["so good", "so bad"], 300)
 
 # parts
 
