@@ -120,6 +120,8 @@ class SandboxProcess:
 
     def _first(self) -> psutil.Process | None:
         """Process 1 of the container: what a container engine would signal."""
+        if self.returncode is not None:  # its number may be another process's by now
+            return None
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
             if not self._namespaced:
@@ -146,7 +148,9 @@ class SandboxProcess:
                 first.terminate()
 
     def kill(self) -> None:
-        """End the whole tree at once."""
+        """End the whole tree at once; nothing when it has ended and been waited for."""
+        if self.returncode is not None:
+            return
         family = []
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
@@ -161,7 +165,7 @@ class SandboxProcess:
             self.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.wait(grace)
-        if self.poll() is None or not self._namespaced:
+        if self.poll() is None:
             self.kill()
         return self.wait()
 

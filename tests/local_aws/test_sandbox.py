@@ -212,3 +212,20 @@ def test_image_uris():
         images.resolve("python:3.11")
     with pytest.raises(images.ImageError, match="Cannot find repository: mine in registry ID: 123456789012"):
         images.resolve("123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1")
+
+
+def test_a_process_that_has_ended_is_signalled_no_more(box):
+    """Its process number may belong to another process by then."""
+    process = box.popen(["true"])
+    assert process.wait(20) == 0
+    other = subprocess.Popen(["sleep", "30"], start_new_session=True)
+    try:
+        process.pid = other.pid
+        process.terminate()
+        process.kill()
+        assert process.stop(grace=0) == 0
+        time.sleep(0.1)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()

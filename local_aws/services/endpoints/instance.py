@@ -192,7 +192,6 @@ class Instance:
         self._forget_connections()
         status = process.wait()
         process.stdout.close()
-        process.kill()  # what a process without namespaces may have left
         return status
 
     def _come_up(self, port: int) -> None:
