@@ -39,6 +39,19 @@ def _write_record(home: Path, record: dict) -> None:
     temporary.replace(home / "server.json")
 
 
+def _take(lock, seconds: float = 1.0) -> bool:
+    """Lock the file. Tried for a while: a client that looks whether a server runs holds it for a moment."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local_aws.server", description=__doc__)
     parser.add_argument("--home", type=Path, required=True)
@@ -53,9 +66,7 @@ def main(argv: list[str] | None = None) -> int:
 
     # Held for as long as this process lives: the truth about 'is it running', unlike a pid file.
     lock = (home / "server.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _take(lock):
         print(f"another local_aws server is using {home}", file=sys.stderr)
         return 3
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -1,5 +1,6 @@
 """The server's life: start, stop, ports, races, and what the command `local-aws` says."""
 
+import fcntl
 import json
 import os
 import socket
@@ -133,6 +134,25 @@ def test_logs_follows_a_job_to_its_end(server, jobs):
     unknown = cli("logs", "nobody", "--home", server.home)
     assert unknown.stderr == "local-aws: There is no log of a job or endpoint named nobody.\n"
     assert "listening on" in cli("logs", "--home", server.home).stdout
+
+
+def test_a_client_that_looks_does_not_keep_a_server_from_starting(tmp_path):
+    """`client.find` takes the home's lock for a moment to see whether somebody holds it."""
+    command = [sys.executable, "-m", "local_aws.server", "--home", tmp_path, "--port", "0"]
+    with (tmp_path / "server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            time.sleep(0.4)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            deadline = time.monotonic() + 20
+            while not client.find(tmp_path):
+                assert process.poll() is None, "it did not start"
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 def test_env_prints_lines_for_a_shell(server):
