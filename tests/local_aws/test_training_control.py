@@ -1,10 +1,14 @@
 """Training jobs that are stopped, time out, take turns, go on from checkpoints, or run on several hosts."""
 
 import json
+import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
+
+from local_aws.services.jobs.runner import JobRunner, Run, Stopped
 
 LISTENS = """
 import pathlib, signal, sys, time
@@ -149,3 +153,13 @@ except OSError:
     free, isolated = jobs.train(code), jobs.train(code, EnableNetworkIsolation=True)
     assert jobs.log("TrainingJobs", free["TrainingJobName"])["algo-1"] == ["reached"]
     assert jobs.log("TrainingJobs", isolated["TrainingJobName"])["algo-1"] == ["cut off"]
+
+
+def test_a_job_with_several_hosts_can_be_stopped_while_it_waits_for_another(tmp_path):
+    run = Run(SimpleNamespace(), tmp_path)
+    threading.Timer(0.3, run.stop.set).start()
+    with JobRunner._many_hosts, pytest.raises(Stopped), JobRunner.alone(JobRunner, run, 2):
+        pytest.fail("it ran beside the other job")
+    with JobRunner.alone(JobRunner, Run(SimpleNamespace(), tmp_path), 2):
+        assert JobRunner._many_hosts.locked()
+    assert not JobRunner._many_hosts.locked()

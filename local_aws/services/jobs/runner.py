@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,20 @@ class JobRunner:
     def finish(self, job: Job, status: str, reason: str | None = None) -> None:
         """Set the final status and the times on the record (called with the app's lock held)."""
         raise NotImplementedError
+
+    @contextlib.contextmanager
+    def alone(self, run: Run, hosts: int) -> Iterator[None]:
+        """Wait until no other job with several hosts runs, if this one has several. Raises `Stopped` when the
+        job is stopped meanwhile."""
+        if hosts > 1:
+            while not self._many_hosts.acquire(timeout=0.2):
+                run.check()
+        try:
+            run.check()
+            yield
+        finally:
+            if hosts > 1:
+                self._many_hosts.release()
 
     # -- life ----------------------------------------------------------------------------------------------
     def submit(self, job: Job) -> None:

@@ -1,7 +1,6 @@
 """Runs one processing job: InProgress, then one of Completed, Failed, Stopped."""
 
 import time
-from contextlib import nullcontext
 from typing import Any
 
 from moto.core.utils import utcnow
@@ -32,8 +31,7 @@ class ProcessingRunner(JobRunner):
         tick = None
         if any(o.continuous for o in outputs):
             tick = lambda: [o.upload(end=False) for o in outputs]  # noqa: E731
-        with self._many_hosts if len(hosts) > 1 else nullcontext():
-            run.check()
+        with self.alone(run, len(hosts)):
             self.update(job, ProcessingStartTime=utcnow())
             limit = (request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86400)
             outcome = run_hosts(

@@ -2,7 +2,6 @@
 
 import re
 import time
-from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -91,8 +90,7 @@ class TrainingRunner(JobRunner):
         checkpoints, tick = self._checkpoints(request), None
         if checkpoints:
             tick = lambda: [checkpoints.upload(h.folder, settled=1.0) for h in hosts]  # noqa: E731
-        with self._many_hosts if len(hosts) > 1 else nullcontext():
-            run.check()
+        with self.alone(run, len(hosts)):
             self.move(job, "Training")
             limit = (request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds", 86400)
             outcome = run_hosts(
