@@ -1,6 +1,7 @@
 """IAM actions that the SageMaker SDK needs and moto lacks."""
 
 from moto.core.responses import ActionResult
+from moto.iam.exceptions import InvalidInput
 from moto.iam.models import iam_backends
 from moto.iam.responses import IamResponse
 
@@ -16,7 +17,9 @@ def simulate_principal_policy(self: IamResponse) -> ActionResult:
     arn = self._get_param("PolicySourceArn")
     actions = self._get_param("ActionNames") or []
     backend = iam_backends[self.current_account][self.partition]
-    kind, name = arn.split(":", 5)[-1].split("/", 1)
+    kind, _, name = arn.split(":", 5)[-1].partition("/")
+    if not name:
+        raise InvalidInput(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
     name = name.rsplit("/", 1)[-1]
     if kind == "role":
         backend.get_role(name)

@@ -65,6 +65,11 @@ def test_simulate_principal_policy(aws):
         aws.iam.simulate_principal_policy(PolicySourceArn=role + "x", ActionNames=["s3:GetObject"])
     assert error.value.response["Error"]["Code"] == "NoSuchEntity"
     assert error.value.response["Error"]["Message"] == "Role simulatedx not found"
+    root = "arn:aws:iam::123456789012:root"
+    with pytest.raises(ClientError) as error:
+        aws.iam.simulate_principal_policy(PolicySourceArn=root, ActionNames=["s3:GetObject"])
+    assert error.value.response["Error"]["Code"] == "InvalidInput"
+    assert "does not clearly define entity type and name" in error.value.response["Error"]["Message"]
 
 
 def test_keys_with_any_characters(aws, bucket):
