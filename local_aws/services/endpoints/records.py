@@ -188,10 +188,10 @@ def _endpoint(backend, name: str):
     return backend.endpoints[name]
 
 
-def _settled_endpoint(backend, name: str, verb: str = "update"):
+def _settled_endpoint(backend, name: str):
     record = _endpoint(backend, name)
     if record.endpoint_status not in ("InService", "Failed", "OutOfService"):
-        raise ValidationError(message=f'Cannot {verb} in-progress endpoint "{record.arn}".')
+        raise ValidationError(message=f'Cannot update in-progress endpoint "{record.arn}".')
     return record
 
 
