@@ -143,7 +143,7 @@ def read_settings(path: str | Path) -> dict[str, dict[str, Any]]:
 
 # %% ../nbs/lib/00_settings.ipynb #9cf0c7c2
 # a "d" after the generation, as in m5d, c6id or g4dn, and the families whose every size has local disks
-_LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g5|g6e?|gr6|p5[a-z]*|p6-[a-z0-9-]+|trn\d[a-z]*|i\d[a-z]*)\.")
+_LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g[5-7]e?|gr6|dl\d[a-z]*|p5[a-z]*|p6[a-z0-9-]*|trn\d[a-z]*|i\d[a-z]*)\.")
 
 
 @dataclass(frozen=True)
