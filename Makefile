@@ -18,7 +18,7 @@ install: $(INSTALLED) ## make the environment .venv with the pinned dependencies
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python {v[0]}.{v[1]} found; the workshop needs 3.11, 3.12 or 3.13. Name one with: make $(MAKECMDGOALS) PYTHON=python3.11")'
-	@echo "Installing the pinned dependencies into $(VENV) (about 5 GB; minutes the first time) …"
+	@echo "Installing the pinned dependencies into $(VENV) (4 GB without CUDA libraries; minutes the first time) …"
 	@$(PYTHON) -m venv $(VENV) || { echo "Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,labs,test]'
 	@$(BIN)/python -m pip check
