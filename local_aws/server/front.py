@@ -70,6 +70,8 @@ class Front:
 
     def _respond(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
+        if origin := environ.get("HTTP_ORIGIN"):  # only browsers send it, for the scripts and forms of pages
+            return self._refuse_page(origin, start_response)
         if path.startswith(CONTROL):
             return self._control(path[len(CONTROL) :], environ["REQUEST_METHOD"], start_response)
         begin = time.perf_counter()
@@ -82,6 +84,15 @@ class Front:
         self._access.write(call, int(status[:3]), time.perf_counter() - begin)
         start_response(status, _keep_metadata_names(headers) if call.service == "s3" else headers)
         return body
+
+    @staticmethod
+    def _refuse_page(origin: str, start_response: Callable) -> Iterable[bytes]:
+        """Any page that the user of this machine visits could run code here, as a job: none may call."""
+        log.warning("refused a request of the web page %r", origin)
+        body = b"local_aws does not answer web pages (requests with an Origin header).\n"
+        headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
+        start_response("403 Forbidden", headers)
+        return [body]
 
     def _fast(self, handler, call: Call, environ: dict, start_response: Callable, begin: float):
         def record(status, headers, exc_info=None):

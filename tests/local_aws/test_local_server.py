@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import psutil
 import pytest
@@ -153,6 +155,26 @@ def test_a_client_that_looks_does_not_keep_a_server_from_starting(tmp_path):
         finally:
             process.terminate()
             process.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("OPTIONS", "/", {"Access-Control-Request-Method": "POST"}),
+        ("POST", "/", {"X-Amz-Target": "SageMaker.CreateTrainingJob"}),
+        ("POST", "/_local_aws/stop", {}),
+    ],
+)
+def test_a_web_page_cannot_call(server, method, path, headers):
+    """Whatever page the user visits: a job runs code, and a browser would send what the page asks for."""
+    request = urllib.request.Request(server.endpoint_url + path, method=method, data=b"{}", headers=headers)
+    request.add_header("Origin", "http://evil.example")
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10)
+    assert error.value.code == 403
+    assert "Access-Control-Allow-Origin" not in error.value.headers
+    assert b"does not answer web pages" in error.value.read()
+    assert client.find(server.home).pid == server.pid
 
 
 def test_env_prints_lines_for_a_shell(server):
