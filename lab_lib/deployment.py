@@ -47,7 +47,7 @@ def explain_refusal(error: Exception) -> tuple[int | None, str]:
         text = content.get("message") or content["error"]
     except (ValueError, KeyError, AttributeError):
         pass
-    return response.get("OriginalStatusCode"), str(text).strip().splitlines()[0]
+    return response.get("OriginalStatusCode"), (str(text).strip() or "no message").splitlines()[0]
 
 # %% ../nbs/lib/12_deployment.ipynb #3622b31f
 @dataclass

@@ -68,7 +68,6 @@ def register_model(
             "SupportedContentTypes": ["application/json", "text/csv", "text/plain"],
             "SupportedResponseMIMETypes": ["application/json", "text/csv"],
             "SupportedRealtimeInferenceInstanceTypes": [lab.settings["endpoint"]["instance_type"]],
-            "SupportedTransformInstanceTypes": [lab.settings["endpoint"]["instance_type"]],
         },
         ModelMetrics={"ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": evaluation_uri}}},
         CustomerMetadataProperties={"framework": framework} | (metadata or {}),
@@ -93,7 +92,10 @@ def model_metrics(lab: Lab, model_package_arn: str) -> dict[str, float]:
 
 # %% ../nbs/lib/11_registry.ipynb #59d7329e
 def list_versions(lab: Lab) -> pd.DataFrame:
-    "One row a version of the workshop's group, newest first: version, framework, status, macro_f1, arn."
+    """One row a version of the workshop's group, newest first: version, framework, status, macro_f1, arn.
+
+    `macro_f1` is missing where a version was registered without metrics.
+    """
     import pandas as pd
 
     sagemaker = lab.client("sagemaker")
@@ -109,7 +111,7 @@ def list_versions(lab: Lab) -> pd.DataFrame:
                 "version": summary["ModelPackageVersion"],
                 "framework": package.get("CustomerMetadataProperties", {}).get("framework", ""),
                 "status": summary["ModelApprovalStatus"],
-                "macro_f1": model_metrics(lab, arn).get("macro_f1"),
+                "macro_f1": model_metrics(lab, arn).get("macro_f1") if "ModelMetrics" in package else None,
                 "arn": arn,
             }
         )
@@ -135,11 +137,16 @@ def latest_approved(lab: Lab, framework: str | None = None) -> dict[str, Any]:
         SortBy="CreationTime",
         SortOrder="Descending",
     )
-    for page in pages:
-        for summary in page["ModelPackageSummaryList"]:
-            package = sagemaker.describe_model_package(ModelPackageName=summary["ModelPackageArn"])
-            if framework in (None, package.get("CustomerMetadataProperties", {}).get("framework")):
-                return package
+    try:
+        summaries = [summary for page in pages for summary in page["ModelPackageSummaryList"]]
+    except sagemaker.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        summaries = []  # there is no such group yet
+    for summary in summaries:
+        package = sagemaker.describe_model_package(ModelPackageName=summary["ModelPackageArn"])
+        if framework in (None, package.get("CustomerMetadataProperties", {}).get("framework")):
+            return package
     which = f"{framework} model" if framework else "model"
     raise LookupError(
         f"No Approved {which} in Model Package Group {lab.model_package_group!r}. "

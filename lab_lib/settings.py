@@ -82,13 +82,11 @@ class _Registry(_Section):
 
 class _Processing(_Section):
     instance_type: _Instance = "ml.m5.large"
-    instance_count: _Count = 1
 
 
 class _Training(_Section):
     instance_type_tensorflow: _Instance = "ml.m5.2xlarge"
     instance_type_huggingface: _Instance = "ml.g5.xlarge"
-    instance_count: _Count = 1
 
 
 class _Endpoint(_Section):
@@ -209,11 +207,13 @@ class Lab:
         return NetworkConfig(subnets=self.subnet_ids, security_group_ids=self.security_group_ids)
 
     @property
-    def vpc_config(self) -> dict[str, list[str]] | None:
-        "`VpcConfig` as boto3 takes it for a model, or None outside a VPC."
+    def vpc_config(self) -> Any | None:
+        "`VpcConfig` for a `Model`, or None outside a VPC."
         if not self.subnet_ids:
             return None
-        return {"Subnets": self.subnet_ids, "SecurityGroupIds": self.security_group_ids}
+        from sagemaker.core.shapes import VpcConfig
+
+        return VpcConfig(subnets=self.subnet_ids, security_group_ids=self.security_group_ids)
 
     def __str__(self) -> str:
         where = "local_aws on this machine" if self.backend == "local" else f"AWS account {self.account_id}"
@@ -318,9 +318,9 @@ def _names(project: str, given: dict[str, str], deployed: dict[str, str], accoun
     names = {key: given.get(key) or deployed.get(key, "") for key in SSM_PARAMETERS}
     if not names["role_arn"]:
         raise LabError(
-            f"No execution role: no stack of this workshop has stored /{project}/execution-role-arn "
+            f"No execution role: nobody has stored /{project}/execution-role-arn "
             f"in SSM Parameter Store of account {account_id}, region {region}, and settings.ini sets none. "
-            "Deploy the workshop's stacks in this region (reading their names needs ssm:GetParameters), "
+            "Store its ARN there, in this region (reading it needs ssm:GetParameters), "
             "or set role_arn under [aws] in settings.ini."
         )
     names["bucket"] = names["bucket"] or f"{project}-{account_id}-{region}"

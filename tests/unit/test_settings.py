@@ -131,7 +131,7 @@ def test_names_come_from_the_deployed_stacks(checkout, aws, capsys):
     aws.client("s3").create_bucket(Bucket="stack-bucket", CreateBucketConfiguration=place)
     lab = get_lab(root=checkout())
     assert (lab.role_arn, lab.bucket, lab.kms_key_id) == (ROLE, "stack-bucket", "key-1")
-    assert lab.vpc_config == {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    assert (lab.vpc_config.subnets, lab.vpc_config.security_group_ids) == (["subnet-1", "subnet-2"], ["sg-1"])
     assert lab.networking.subnets == lab.network_config.subnets == ["subnet-1", "subnet-2"]
     assert lab.sagemaker_session.default_bucket() == "stack-bucket"
     assert "AWS account 123456789012, region eu-west-1, bucket stack-bucket" in capsys.readouterr().out
