@@ -96,6 +96,7 @@ def cpu_count() -> int:
 
 
 def _onnx_run(model_dir: Path):
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report its use to its makers
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -425,6 +425,7 @@ def export_onnx(model, path: str | Path) -> None:
 
 def quantize(source: str | Path, target: str | Path) -> None:
     "Writes the ONNX model `source` with 8-bit weights to `target`."
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report its use to its makers
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
