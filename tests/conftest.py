@@ -20,7 +20,7 @@ class Workshop:
     status: int
     output: str
     seconds: float
-    packets: int | None  # None where the machine has no network namespaces
+    packets: list | None  # None where the machine has no network namespaces
     calls: list[dict]
     environment: dict
 
@@ -37,13 +37,13 @@ class Workshop:
 def workshop(tmp_path_factory):
     """`make workshop` after installation, in a fresh copy."""
     copy = copy_checkout(tmp_path_factory.mktemp("workshop"))
-    calls, count = copy / "calls.jsonl", copy / "packets.txt"
+    calls, report = copy / "calls.jsonl", copy / "packets.json"
     env = environment(copy, RECORDED_CALLS=str(calls))
     env["PYTHONPATH"] += os.pathsep + str(HERE / "recorder")
     command = [*MAKE, "workshop"]
     prefix = net_namespace()
     if prefix:
-        command = [*prefix, sys.executable, str(HERE / "no_network.py"), str(count), *command]
+        command = [*prefix, sys.executable, str(HERE / "no_network.py"), str(report), *command]
     start = time.monotonic()
     with (copy / "output.txt").open("w") as out:
         done = subprocess.run(command, cwd=copy, env=env, stdout=out, stderr=subprocess.STDOUT)
@@ -53,7 +53,7 @@ def workshop(tmp_path_factory):
         done.returncode,
         (copy / "output.txt").read_text(),
         time.monotonic() - start,
-        int(count.read_text()) if count.exists() else None,
+        json.loads(report.read_text()) if report.exists() else None,
         [json.loads(line) for line in recorded],
         env,
     )

@@ -20,7 +20,9 @@ PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP"}
 def _open_trap(ip: IPRoute) -> socket.socket:
     """A socket that receives each frame which the route to everything but loopback leads away."""
     for setting in ("all", "default"):
-        Path(f"/proc/sys/net/ipv6/conf/{setting}/disable_ipv6").write_text("1")  # no neighbor discovery of its own
+        Path(f"/proc/sys/net/ipv6/conf/{setting}/disable_ipv6").write_text(
+            "1"
+        )  # no neighbor discovery of its own
     ip.link("set", index=ip.link_lookup(ifname="lo")[0], state="up")
     ip.link("add", ifname="trap", kind="veth", peer="nobody")
     trap, nobody = (ip.link_lookup(ifname=name)[0] for name in ("trap", "nobody"))
@@ -39,7 +41,11 @@ def _open_trap(ip: IPRoute) -> socket.socket:
 def _describe(frame: bytes) -> dict:
     """What a frame is, for the message of a failed test."""
     if frame[12:14] != b"\x08\x00":
-        return {"protocol": f"ethertype {frame[12:14].hex()}", "to": frame[:6].hex(), "start": frame[14:60].hex()}
+        return {
+            "protocol": f"ethertype {frame[12:14].hex()}",
+            "to": frame[:6].hex(),
+            "start": frame[14:60].hex(),
+        }
     header = 4 * (frame[14] & 15)
     body = frame[14 + header :]
     address = ".".join(str(number) for number in frame[30:34])
