@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import papermill
 import psutil
 
@@ -71,7 +72,8 @@ def report(summary: dict) -> None:
         print(f"  {name:<40} {seconds:6.1f} s")
     print("Model versions (macro-F1 on the test split)")
     for row in summary.get("versions", []):
-        print(f"  version {row['version']:<3} {row['framework']:<12} {row['macro_f1']:.3f}  {row['status']}")
+        score = "no metrics" if pd.isna(row["macro_f1"]) else f"{row['macro_f1']:.3f}"
+        print(f"  version {row['version']:<3} {row['framework']:<12} {score}  {row['status']}")
     if "peak_memory_gib" in summary:
         wall, memory = summary["wall_seconds"], summary["peak_memory_gib"]
         print(f"The last run of all labs: wall time {wall:.0f} s, peak memory {memory:.2f} GiB")

@@ -1,5 +1,6 @@
 """What the Makefile calls: `tools`."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,16 @@ def test_the_fingerprint_sees_code_pins_and_parameters(tmp_path):
         )
         == 4
     )
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_the_report_has_versions_without_metrics_too(capsys, missing):
+    rows = [(2, "huggingface", "Approved", 0.8), (1, "", "Rejected", missing)]
+    keys = ("version", "framework", "status", "macro_f1")
+    run_labs.report({"versions": [dict(zip(keys, row, strict=True)) for row in rows]})
+    printed = capsys.readouterr().out
+    assert re.search(r"version 2 +huggingface +0\.800 +Approved", printed)
+    assert re.search(r"version 1 +no metrics +Rejected", printed)
 
 
 def test_an_unknown_lab_is_refused(capsys):
