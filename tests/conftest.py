@@ -8,8 +8,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from checkout_copy import HERE, MAKE, copy_checkout, environment, net_namespace
+
+# The same examples in every run: a failure in CI is one that anybody can repeat. `HYPOTHESIS_PROFILE=search`
+# looks for new ones.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @dataclass
