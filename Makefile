@@ -35,7 +35,7 @@ test: $(INSTALLED) ## all tests: code, notebooks, local_aws, site
 	$(BIN)/python -m pytest tests
 
 test-fast: $(INSTALLED) ## the quick tests, under 3 minutes
-	$(BIN)/python -m pytest tests -m 'not slow'
+	$(BIN)/python -m pytest tests -m 'not slow' -n 2
 
 book: $(INSTALLED) ## build the site from the labs as they were last run
 	@$(BIN)/python -m tools.build_site
