@@ -75,10 +75,12 @@ class LocalAwsApp:
         status`."""
         self.status_sources.append(source)
 
-    def logs(self, group: str, stream: str, region: str = DEFAULT_REGION) -> LogStreamWriter:
+    def logs(
+        self, group: str, stream: str, region: str = DEFAULT_REGION, account: str = ACCOUNT_ID
+    ) -> LogStreamWriter:
         """A CloudWatch Logs stream to append lines to: `.write(["line", ...])`. Made when it does not
         exist."""
-        return LogStreamWriter(self, group, stream, region)
+        return LogStreamWriter(self, group, stream, region, account)
 
     def s3_get(self, bucket: str, key: str) -> bytes:
         """An object's bytes. `NoSuchObject` (s3access) when there is none. More in `self.s3`."""

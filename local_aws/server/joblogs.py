@@ -7,12 +7,13 @@ from typing import Any
 class LogStreamWriter:
     """One log stream. `write` is safe from any thread; the stream and its group are made at the first line."""
 
-    def __init__(self, app: Any, group: str, stream: str, region: str):
-        self._app, self.group, self.stream, self.region = app, group, stream, region
+    def __init__(self, app: Any, group: str, stream: str, region: str, account: str):
+        self._app, self.group, self.stream = app, group, stream
+        self.region, self.account = region, account
         self._target: Any = None
 
     def _open(self) -> Any:
-        backend = self._app.backend("logs", region=self.region)
+        backend = self._app.backend("logs", self.account, self.region)
         if self.group not in backend.groups:
             backend.create_log_group(self.group, {})
         streams = backend.groups[self.group].streams
@@ -30,4 +31,4 @@ class LogStreamWriter:
 
     def flush(self) -> None:
         """Put what was written on disk."""
-        self._app.changed("logs", region=self.region)
+        self._app.changed("logs", self.account, self.region)

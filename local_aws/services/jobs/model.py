@@ -14,7 +14,8 @@ class JobFailed(Exception):
 
 
 class Job:
-    """One job of `kind` Training or Processing. `fields` holds what Describe adds to the request."""
+    """One job of `kind` Training, Processing, Transform or HyperParameterTuning. `fields` holds what Describe
+    adds to the request."""
 
     def __init__(self, kind: str, name: str, arn: str, region: str, request: dict[str, Any]):
         self.kind, self.name, self.arn, self.region = kind, name, arn, region
@@ -23,6 +24,10 @@ class Job:
         self.creation_time = self.last_modified_time = utcnow()
         self.status = "InProgress"
         self.fields: dict[str, Any] = {}
+
+    @property
+    def account(self) -> str:
+        return self.arn.split(":")[4]
 
     @property
     def final(self) -> bool:

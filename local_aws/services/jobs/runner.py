@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from local_aws.server.app import LocalAwsApp
+from local_aws.services.jobs import finished
 from local_aws.services.jobs.model import Job, JobFailed
 
 log = logging.getLogger("local_aws")
@@ -85,13 +86,14 @@ class JobRunner:
     """Runs one kind of job. Subclasses say how: `execute(run)`, `finish(job, status, reason)`."""
 
     kind = ""
+    takes_place = True  # False for a kind that only waits for other jobs
     _slots: Slots | None = None
     # Hosts of one job share this machine's network, and the SDK's torchrun driver has a fixed port.
     _many_hosts = threading.Lock()
 
     def __init__(self, app: LocalAwsApp):
         self.app = app
-        self.runs: dict[tuple[str, str], Run] = {}
+        self.runs: dict[tuple[str, str, str], Run] = {}
         self.closing = False
         if JobRunner._slots is None:
             default = max(2, len(os.sched_getaffinity(0)))
@@ -101,6 +103,11 @@ class JobRunner:
         app.on_stop(self.shutdown)
         app.status(self.status)
 
+    @property
+    def word(self) -> str:
+        """The kind as others are told it: training, processing, transform, tuning."""
+        return self.kind.removeprefix("HyperParameter").lower()
+
     # -- to be defined -------------------------------------------------------------------------------------
     def jobs(self, backend: Any) -> dict[str, Job]:
         raise NotImplementedError
@@ -109,6 +116,13 @@ class JobRunner:
         """Run to the end and leave the record in a final status. `JobFailed`, `Stopped`, OSError are
         handled."""
         raise NotImplementedError
+
+    def begin(self, job: Job) -> None:
+        """Complete the record of a job that has just been created."""
+
+    def stopping(self, job: Job) -> None:
+        """Complete the record of a job that has just been asked to stop."""
+        job.touch()
 
     def finish(self, job: Job, status: str, reason: str | None = None) -> None:
         """Set the final status and the times on the record (called with the app's lock held)."""
@@ -130,12 +144,12 @@ class JobRunner:
 
     # -- life ----------------------------------------------------------------------------------------------
     def submit(self, job: Job) -> None:
-        run = Run(job, self.app.home / "jobs" / f"{self.kind.lower()}-{job.name}-{os.urandom(4).hex()}")
-        self.runs[job.region, job.name] = run
+        run = Run(job, self.app.home / "jobs" / f"{self.word}-{job.name}-{os.urandom(4).hex()}")
+        self.runs[job.account, job.region, job.name] = run
         threading.Thread(target=self._live, args=(run,), name=f"job-{job.name}", daemon=True).start()
 
     def request_stop(self, job: Job) -> None:
-        run = self.runs.get((job.region, job.name))
+        run = self.runs.get((job.account, job.region, job.name))
         if run:
             run.stop.set()
             run.wake.put("stop")
@@ -148,20 +162,20 @@ class JobRunner:
                 raise Stopped
             job.fields.update(fields)
             job.touch()
-            self.app.changed("sagemaker", region=job.region)
+            self.app.changed("sagemaker", job.account, job.region)
 
     def end(self, job: Job, status: str, reason: str | None = None) -> None:
         with self.app.lock:
             if self.closing or job.final:
                 return
             self.finish(job, status, reason)
-            self.app.changed("sagemaker", region=job.region)
+            self.app.changed("sagemaker", job.account, job.region)
 
     def _live(self, run: Run) -> None:
         job = run.job
         placed = False
         try:
-            placed = self._slots.acquire(run.stop)
+            placed = self.takes_place and self._slots.acquire(run.stop)
             run.check()
             run.work.mkdir(parents=True)
             self.execute(run)
@@ -189,7 +203,9 @@ class JobRunner:
             shutil.rmtree(run.work, ignore_errors=True)
             if placed:
                 self._slots.release()
-            self.runs.pop((job.region, job.name), None)
+            self.runs.pop((job.account, job.region, job.name), None)
+            if job.final:
+                finished.publish(self.word, job.account, job.region, job.name)
 
     def _settle(self, job: Job, status: str, reason: str | None = None) -> None:
         """`end`, and again later when the disk is full: the status must not be lost."""
@@ -204,12 +220,12 @@ class JobRunner:
         """Jobs that ran when the last server ended are Failed."""
         import moto.backends
 
-        for _, region, backend in moto.backends.get_backend("sagemaker").iter_backends():
+        for account, region, backend in moto.backends.get_backend("sagemaker").iter_backends():
             for job in self.jobs(backend).values():
                 if isinstance(job, Job) and not job.final:
                     self.end(job, "Failed", SERVER_DIED)
-            self.app.changed("sagemaker", region=region)
-        for folder in (self.app.home / "jobs").glob(f"{self.kind.lower()}-*"):
+            self.app.changed("sagemaker", account, region)
+        for folder in (self.app.home / "jobs").glob(f"{self.word}-*"):
             _end_processes_in(folder)
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -227,7 +243,7 @@ class JobRunner:
     def status(self) -> list[dict]:
         return [
             {
-                "kind": f"{self.kind.lower()} job",
+                "kind": f"{self.word} job",
                 "name": run.job.name,
                 "status": run.job.fields.get("SecondaryStatus") or run.job.status,
                 "since": run.began,

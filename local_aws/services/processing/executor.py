@@ -90,7 +90,7 @@ class ProcessingRunner(JobRunner):
         ]
         stamp = int(time.time())
         for index, name in enumerate(names):
-            log = self.app.logs(LOG_GROUP, f"{job.name}/{name}-{stamp}", job.region)
+            log = self.app.logs(LOG_GROUP, f"{job.name}/{name}-{stamp}", job.region, job.account)
             host = make_host(self.app, run.work, name, names, image, variables, log, code, network)
             run.hosts.append(host)
             (host.folder / "processing").mkdir()

@@ -74,6 +74,9 @@ class TrainingRunner(JobRunner):
             job.fields["FinalMetricDataList"] = []
         transition(job, "Starting")
 
+    def stopping(self, job: Job) -> None:
+        transition(job, "Stopping")
+
     def move(self, job: Job, secondary: str, **fields: Any) -> None:
         with self.app.lock:
             if job.status == "InProgress":  # a job that is Stopping stays so
@@ -144,7 +147,7 @@ class TrainingRunner(JobRunner):
         stamp = int(time.time())
         checkpoints = self._checkpoints(request)
         for index, name in enumerate(names):
-            log = self.app.logs(LOG_GROUP, f"{job.name}/{name}-{stamp}", job.region)
+            log = self.app.logs(LOG_GROUP, f"{job.name}/{name}-{stamp}", job.region, job.account)
             host = make_host(self.app, run.work, name, names, image, variables, log, code, network)
             run.hosts.append(host)
             write_config(host.folder, request, names, name)
