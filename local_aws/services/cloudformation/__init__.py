@@ -1,0 +1,1 @@
+"""CloudFormation: an engine of its own behind moto's routing."""
