@@ -302,6 +302,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                              'lab_lib/settings.py'),
                                   'lab_lib.settings.find_root': ('lib/settings.html#find_root', 'lab_lib/settings.py'),
                                   'lab_lib.settings.get_lab': ('lib/settings.html#get_lab', 'lab_lib/settings.py'),
+                                  'lab_lib.settings.load_settings': ('lib/settings.html#load_settings', 'lab_lib/settings.py'),
                                   'lab_lib.settings.read_deployed_names': ('lib/settings.html#read_deployed_names', 'lab_lib/settings.py'),
                                   'lab_lib.settings.read_settings': ('lib/settings.html#read_settings', 'lab_lib/settings.py'),
                                   'lab_lib.settings.show_job_logs': ('lib/settings.html#show_job_logs', 'lab_lib/settings.py')},

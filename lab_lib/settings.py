@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from sagemaker.core.helper.session_helper import Session as SageMakerSession
 
 # %% auto #0
-__all__ = ['SSM_PARAMETERS', 'LabError', 'find_root', 'read_settings', 'Lab', 'read_deployed_names', 'show_job_logs', 'get_lab']
+__all__ = ['SSM_PARAMETERS', 'LabError', 'find_root', 'read_settings', 'load_settings', 'Lab', 'read_deployed_names',
+           'show_job_logs', 'get_lab']
 
 # %% ../nbs/lib/00_settings.ipynb #4284c905
 class LabError(RuntimeError):
@@ -137,6 +138,37 @@ def read_settings(path: str | Path) -> dict[str, dict[str, Any]]:
             raise LabError(f"{path}: the workshop has no setting {where}. Is it misspelled?") from error
         raise LabError(
             f"{path}: {where} = {first['input']!r} is not right: {first['msg']}. Correct it in that file."
+        ) from error
+
+# %% ../nbs/lib/00_settings.ipynb #c89b24b5
+_ENVIRONMENT = {"LAB_PROJECT": ("workshop", "project"), "MODEL_PACKAGE_GROUP_NAME": ("registry", "model_package_group")}
+
+
+def load_settings(root: str | Path | None = None) -> tuple[dict[str, dict[str, Any]], Path]:
+    """The settings, and the folder that they are for.
+
+    With the environment variable LAB_PROJECT (a CI build) and no `root`: defaults, with the project LAB_PROJECT, the
+    Model Package Group MODEL_PACKAGE_GROUP_NAME and the region AWS_REGION or AWS_DEFAULT_REGION where they are set; the
+    folder is the working directory. Else `settings.ini` in `root` (default: found from the working directory). Raises
+    `LabError` naming what is wrong.
+    """
+    if root is not None or not os.environ.get("LAB_PROJECT"):
+        folder = find_root(root)
+        return read_settings(folder / "settings.ini"), folder
+    given: dict[str, dict[str, str]] = {}
+    for variable, (section, key) in _ENVIRONMENT.items():
+        if os.environ.get(variable):
+            given.setdefault(section, {})[key] = os.environ[variable]
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if region:
+        given["workshop"]["region"] = region
+    try:
+        return _Settings.model_validate(given).model_dump(), Path.cwd()
+    except ValidationError as error:
+        first = error.errors()[0]
+        variables = {place: variable for variable, place in _ENVIRONMENT.items()} | {("workshop", "region"): "AWS_REGION"}
+        raise LabError(
+            f"The environment variable {variables[first['loc']]} = {first['input']!r} is not right: {first['msg']}."
         ) from error
 
 # %% ../nbs/lib/00_settings.ipynb #9cf0c7c2
@@ -361,14 +393,14 @@ def get_lab(backend: str | None = None, root: str | Path | None = None, verbose:
     """The lab for this notebook: settings read, backend ready, names known.
 
     `backend` ("local" or "aws") overrides the environment variable LAB_BACKEND, which overrides
-    `settings.ini`; `root` is the checkout (default: found from the working directory);
+    `settings.ini`; `root` is the checkout (default: found from the working directory, or none in a CI build:
+    see `load_settings`);
     `verbose` prints one line that says where the notebook runs. Raises `LabError` with the remedy
     when the settings are wrong or the backend cannot be used.
     """
     from sagemaker.core.helper.session_helper import Session
 
-    folder = find_root(root)
-    settings = read_settings(folder / "settings.ini")
+    settings, folder = load_settings(root)
     backend = backend or os.environ.get("LAB_BACKEND") or settings["workshop"]["backend"]
     if backend not in ("local", "aws"):
         raise LabError(f"Unknown backend {backend!r}: it is 'local' or 'aws' (settings.ini, LAB_BACKEND or the parameter).")
