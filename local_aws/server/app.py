@@ -19,6 +19,7 @@ from local_aws.state.store import StateStore
 SERVICES = [
     "local_aws.services.iam",
     "local_aws.services.records",
+    "local_aws.services.network",
     "local_aws.services.endpoints",
     "local_aws.services.training",
     "local_aws.services.processing",

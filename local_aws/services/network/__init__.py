@@ -1,0 +1,16 @@
+"""VPC networks: what AWS refuses and moto accepts, and who owns which network interface.
+
+Subnets in their VPC's zones, deletes that wait for what depends on them (DependencyViolation), interfaces of
+NAT gateways, interface endpoints and EFS mount targets that live in the subnet and cannot be deleted by hand.
+"""
+
+from local_aws.server.app import LocalAwsApp
+from local_aws.services.network import dependencies, endpoints, interfaces, subnets
+
+
+def register(app: LocalAwsApp) -> None:
+    """Mend moto's EC2 and EFS backends."""
+    interfaces.install()
+    subnets.install()
+    endpoints.install()
+    dependencies.install()
