@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from local_aws.config import ACCOUNT_ID, DEFAULT_REGION, DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY, LocalAwsError
+from local_aws.config import DEFAULT_REGION, DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY, LocalAwsError
 
 log = logging.getLogger("local_aws")
 
@@ -29,7 +29,6 @@ def _clean_environment() -> None:
         AWS_EC2_METADATA_DISABLED="true",
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-        MOTO_ACCOUNT_ID=ACCOUNT_ID,
     )
 
 

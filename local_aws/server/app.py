@@ -13,12 +13,16 @@ from local_aws.server.s3access import S3Access, S3Object
 from local_aws.state import tracking
 from local_aws.state.blobs import BlobStore
 from local_aws.state.blobs import install as install_blobs
+from local_aws.state.documents import Documents
 from local_aws.state.store import StateStore
 
 # Each is a module with `register(app: LocalAwsApp)`. A new service is one folder or module and one line here.
 SERVICES = [
+    "local_aws.services.accounts",
+    "local_aws.services.events",
     "local_aws.services.iam",
     "local_aws.services.records",
+    "local_aws.services.events.approvals",
     "local_aws.services.network",
     "local_aws.services.endpoints",
     "local_aws.services.training",
@@ -42,6 +46,8 @@ class LocalAwsApp:
         install_blobs(self.blobs)
         self.s3 = S3Access(self, self.blobs)
         self.store: StateStore | None = None
+        self.documents: Documents | None = None
+        self.events: Any = None  # the delivery of EventBridge: services.events.emit
         self.endpoint_url = ""  # set as soon as the port is known
         self.account_id = ACCOUNT_ID
         self.region = DEFAULT_REGION
@@ -110,6 +116,7 @@ class LocalAwsApp:
         """Load what is on disk; from here on, changes are saved."""
         tracking.install()
         self.store = StateStore(self.home / "state.sqlite3", self.blobs)
+        self.documents = Documents(self.home / "state.sqlite3")
         with self.lock:
             self.store.load()
             tracking.touched.clear()

@@ -44,7 +44,7 @@ def _models(response: type[SageMakerResponse]) -> None:
     response.create_model, response.describe_model = create_model, describe_model
 
 
-def _described(package: models.ModelPackage) -> dict[str, Any]:
+def described(package: models.ModelPackage) -> dict[str, Any]:
     """moto's answer, with everything of the request that moto does not keep."""
     answer = package.gen_response_object()
     return {**getattr(package, "sent", {}), **without_empty(answer, "CreatedBy", "LastModifiedBy")}
@@ -80,7 +80,7 @@ def _packages(response: type[SageMakerResponse]) -> None:
 
     def describe_model_package(self: SageMakerResponse) -> ActionResult:
         name = self._get_param("ModelPackageName")
-        return ActionResult(_described(self.sagemaker_backend.describe_model_package(name)))
+        return ActionResult(described(self.sagemaker_backend.describe_model_package(name)))
 
     def delete_model_package(self: SageMakerResponse) -> ActionResult:
         backend = self.sagemaker_backend
