@@ -27,6 +27,7 @@ SERVICES = [
     "local_aws.services.endpoints",
     "local_aws.services.training",
     "local_aws.services.processing",
+    "local_aws.services.pipelines",
 ]
 
 Handler = Callable[[dict, Callable], Iterable[bytes]]
