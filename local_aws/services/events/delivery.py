@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -56,13 +57,15 @@ class Delivery:
         self._lock = threading.Condition()
         self._under_way = 0
         self._closing = False
-        # A function may run for minutes: it has threads of its own, so that nothing else waits for it.
-        self._pools = {
-            "lambda": ThreadPoolExecutor(4, thread_name_prefix="event-function"),
-            "": ThreadPoolExecutor(4, thread_name_prefix="event-target"),
-        }
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="event-target")
+        self._listeners: list[Callable[[dict], None]] = []
         app.on_start(self.start)
         app.on_stop(self.stop)
+
+    def listen(self, function: Callable[[dict], None]) -> None:
+        """`function(event)` for each event of a default bus, in order, without the app's lock held. What it
+        starts by itself must be quick."""
+        self._listeners.append(function)
 
     # -- in ------------------------------------------------------------------------------------------------
     def send(
@@ -116,6 +119,7 @@ class Delivery:
                 continue
             try:
                 invocations = self._match(document)
+                self._tell_listeners(document)
                 self.app.documents.write(put=invocations, remove=[document])
             except Exception:
                 log.exception("the event %s cannot be matched", document.value["event"]["id"])
@@ -123,6 +127,13 @@ class Delivery:
             self._add(len(invocations) - 1)
             for invocation in invocations:
                 self._enter_lane(invocation)
+
+    def _tell_listeners(self, document: Document) -> None:
+        for function in self._listeners if document.value["bus"] == "default" else ():
+            try:
+                function(document.value["event"])
+            except Exception:
+                log.exception("a listener to events failed")
 
     def _match(self, document: Document) -> list[Document]:
         """One document a target of each rule that matches."""
@@ -151,14 +162,13 @@ class Delivery:
     def _enter_lane(self, invocation: Document) -> None:
         value = invocation.value
         lane = (value["event"]["source"], value["rule"], value["target"]["Id"], value["target"]["Arn"])
-        kind = "lambda" if value["target"]["Arn"].split(":")[2:3] == ["lambda"] else ""
         with self._lock:
             waiting = self._lanes.get(lane)
             if waiting is not None:
                 waiting.append(invocation)
                 return
             self._lanes[lane] = deque([invocation])
-        self._pools[kind].submit(self._drive, lane)
+        self._pool.submit(self._drive, lane)
 
     def _drive(self, lane: tuple) -> None:
         while True:

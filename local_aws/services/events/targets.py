@@ -97,11 +97,9 @@ def _logs(to: Sending) -> None:
 
 def _lambda(to: Sending) -> None:
     """The function's own failure is its own affair (its log has it), as with any asynchronous invocation."""
-    from local_aws.services.functions import invoke
-
-    name = to.resource.removeprefix("function:").split(":")[0]
-    to.client("lambda").get_function_configuration(FunctionName=name)
-    invoke(to.app, to.arn, as_text(to.input).encode(), to.to_account, to.to_region)
+    to.client("lambda").invoke(
+        FunctionName=to.arn, InvocationType="Event", Payload=as_text(to.input).encode()
+    )
 
 
 def _codepipeline(to: Sending) -> None:
