@@ -97,7 +97,7 @@ class SandboxProcess:
         self._process, self._namespaced = process, namespaced
         self.pid = process.pid
         self.stdout = process.stdout
-        self.stderr = process.stderr
+        self.stderr, self.stdin = process.stderr, process.stdin
         if not namespaced:
             threading.Thread(target=self._end_group, daemon=True).start()
 

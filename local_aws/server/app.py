@@ -1,6 +1,7 @@
 """`LocalAwsApp`: what the services of local_aws build on."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -24,6 +25,7 @@ SERVICES = [
     "local_aws.services.records",
     "local_aws.services.events.approvals",
     "local_aws.services.group_policies",
+    "local_aws.services.functions",
     "local_aws.services.network",
     "local_aws.services.studio",
     "local_aws.services.endpoints",
@@ -51,11 +53,12 @@ class LocalAwsApp:
         self.store: StateStore | None = None
         self.documents: Documents | None = None
         self.events: Any = None  # the delivery of EventBridge: services.events.emit
+        self.functions: Any = None  # Lambda: services.functions.invoke
         self.endpoint_url = ""  # set as soon as the port is known
         self.account_id = ACCOUNT_ID
         self.region = DEFAULT_REGION
         self.lock = threading.RLock()
-        self.fast_paths: list[tuple[str, str, Handler]] = []
+        self.fast_paths: list[tuple[re.Pattern, str, Handler]] = []
         self.status_sources: list[Callable[[], list[dict]]] = []
         self._starters: list[Callable[[], None]] = []
         self._stoppers: list[Callable[[], None]] = []
@@ -76,9 +79,10 @@ class LocalAwsApp:
         """Call it when the server ends in an orderly way (stop, Ctrl-C, SIGTERM)."""
         self._stoppers.append(function)
 
-    def before(self, path_prefix: str, handler: Handler, service: str = "sagemaker") -> None:
-        """A WSGI handler for requests signed for `service` under this path: no moto, no lock, no state."""
-        self.fast_paths.append((path_prefix, service, handler))
+    def before(self, path: str | re.Pattern, handler: Handler, service: str = "sagemaker") -> None:
+        """A WSGI handler for requests signed for `service` whose path begins so: no moto, no lock, no state."""
+        pattern = path if isinstance(path, re.Pattern) else re.compile(re.escape(path))
+        self.fast_paths.append((pattern, service, handler))
 
     def status(self, source: Callable[[], list[dict]]) -> None:
         """`source()` lists what runs now as dicts with `kind`, `name`, `status`, `since` for `local-aws

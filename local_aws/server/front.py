@@ -77,8 +77,8 @@ class Front:
         begin = time.perf_counter()
         environ["RAW_URI"] = environ.get("REQUEST_URI", path)  # moto needs keys as they were encoded
         call = identify(environ)
-        for prefix, service, handler in self.app.fast_paths:
-            if path.startswith(prefix) and call.service == service:
+        for pattern, service, handler in self.app.fast_paths:
+            if call.service == service and pattern.match(path):
                 return self._fast(handler, call, environ, start_response, begin)
         status, headers, body = self._answer(call, environ)
         self._access.write(call, int(status[:3]), time.perf_counter() - begin)

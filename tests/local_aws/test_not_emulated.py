@@ -5,24 +5,21 @@ import socket
 import pytest
 from botocore.exceptions import ClientError
 
-TRANSFORM = {
-    "TransformJobName": "a",
-    "ModelName": "b",
-    "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://a/b"}}},
-    "TransformOutput": {"S3OutputPath": "s3://a/b"},
-    "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
-}
-
 
 @pytest.mark.parametrize(
     ("service", "operation", "arguments", "name"),
     [
-        ("sagemaker", "create_transform_job", TRANSFORM, "sagemaker:CreateTransformJob"),
         (
             "sagemaker",
-            "start_pipeline_execution",
-            {"PipelineName": "p"},
-            "sagemaker:StartPipelineExecution",
+            "describe_compilation_job",
+            {"CompilationJobName": "a"},
+            "sagemaker:DescribeCompilationJob",
+        ),
+        (
+            "sagemaker",
+            "describe_auto_ml_job",
+            {"AutoMLJobName": "a"},
+            "sagemaker:DescribeAutoMLJob",
         ),
         (
             "sagemaker",
@@ -35,7 +32,12 @@ TRANSFORM = {
             "sagemaker:CreateNotebookInstance",
         ),
         ("sagemaker", "list_lineage_groups", {}, "sagemaker:ListLineageGroups"),  # moto has none of it
-        ("lambda", "invoke", {"FunctionName": "f"}, "lambda:Invoke"),  # rest-json
+        (
+            "lambda",
+            "invoke_async",
+            {"FunctionName": "f", "InvokeArgs": b"{}"},
+            "lambda:InvokeAsync",
+        ),  # rest-json
         ("ec2", "run_instances", {"MinCount": 1, "MaxCount": 1}, "ec2:RunInstances"),  # ec2
         ("codebuild", "start_build", {"projectName": "p"}, "codebuild:StartBuild"),  # json
         ("autoscaling", "describe_auto_scaling_groups", {}, "autoscaling:DescribeAutoScalingGroups"),  # query

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from local_aws.config import DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
+from local_aws.config import ACCOUNT_ID, DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
 from local_aws.runtime.images import INSIDE, Image, ImageError, make_overlay, resolve
 from local_aws.runtime.sandbox import Sandbox
 from local_aws.server.app import LocalAwsApp
@@ -19,13 +19,13 @@ def image_of(uri: str) -> Image:
         raise JobFailed(str(error)) from None
 
 
-def base_environment(app: LocalAwsApp, region: str) -> dict[str, str]:
-    """AWS access for a container: this server and dummy keys, nothing of the caller's."""
+def base_environment(app: LocalAwsApp, region: str, account: str = ACCOUNT_ID) -> dict[str, str]:
+    """AWS access for a container: this server and dummy keys of the account, nothing of the caller's."""
     return {
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_ENDPOINT_URL": app.endpoint_url,
-        "AWS_ACCESS_KEY_ID": DUMMY_ACCESS_KEY,
+        "AWS_ACCESS_KEY_ID": DUMMY_ACCESS_KEY if account == ACCOUNT_ID else account,
         "AWS_SECRET_ACCESS_KEY": DUMMY_SECRET_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
     }

@@ -77,7 +77,7 @@ class ProcessingRunner(JobRunner):
         count = request["ProcessingResources"]["ClusterConfig"].get("InstanceCount", 1)
         names = [f"algo-{i + 1}" for i in range(count)]
         variables = {
-            **base_environment(self.app, job.region),
+            **base_environment(self.app, job.region, job.account),
             "PROCESSING_JOB_NAME": job.name,
             "PROCESSING_JOB_ARN": job.arn,
             **(request.get("Environment") or {}),

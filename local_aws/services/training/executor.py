@@ -136,7 +136,7 @@ class TrainingRunner(JobRunner):
         count = request["ResourceConfig"].get("InstanceCount", 1)
         names = [f"algo-{i + 1}" for i in range(count)]
         variables = {
-            **base_environment(self.app, job.region),
+            **base_environment(self.app, job.region, job.account),
             "TRAINING_JOB_NAME": job.name,
             "TRAINING_JOB_ARN": job.arn,
             **(request.get("Environment") or {}),
