@@ -5,12 +5,13 @@ NAT gateways, interface endpoints and EFS mount targets that live in the subnet 
 """
 
 from local_aws.server.app import LocalAwsApp
-from local_aws.services.network import dependencies, endpoints, interfaces, subnets
+from local_aws.services.network import dependencies, endpoints, interfaces, rules, subnets
 
 
 def register(app: LocalAwsApp) -> None:
     """Mend moto's EC2 and EFS backends."""
     interfaces.install()
+    rules.install()
     subnets.install()
     endpoints.install()
     dependencies.install()
