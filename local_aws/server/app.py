@@ -32,6 +32,7 @@ SERVICES = [
     "local_aws.services.training",
     "local_aws.services.processing",
     "local_aws.services.pipelines",
+    "local_aws.services.codecommit",
 ]
 
 Handler = Callable[[dict, Callable], Iterable[bytes]]

@@ -9,6 +9,7 @@ from local_aws.config import DEFAULT_REGION
 
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/[^/]+/([^/]+)/([^/]+)/aws4_request")
 _FORM = "application/x-www-form-urlencoded"
+_GIT = re.compile(r"/v1/(regions/[^/]+/)?repos/.*")
 
 
 @dataclass
@@ -77,6 +78,9 @@ def identify(environ: dict) -> Call:
         access_key, _, region, service, _ = (query["X-Amz-Credential"][0].split("/") + [""] * 5)[:5]
     else:
         access_key, region, service = "", DEFAULT_REGION, ""
+    if not service and _GIT.fullmatch(path):  # git over HTTP: Basic credentials, not a signature
+        pushes = "git-receive-pack" in (path.rsplit("/", 1)[-1], *query.get("service", []))
+        return Call("codecommit", "GitPush" if pushes else "GitPull", region, "", method, path)
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     action = None
     if target:

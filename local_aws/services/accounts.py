@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from moto.core.exceptions import JsonRESTError
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, BaseResponse
 from moto.iam import models as iam
 from moto.sts.models import sts_backends
 from moto.sts.responses import TokenResponse
@@ -19,6 +19,8 @@ from local_aws.config import ACCOUNT_ID
 from local_aws.server.app import LocalAwsApp
 
 _ACCOUNT = re.compile(r"\d{12}")
+# moto looks for key ids of twenty characters only
+_KEY_ID = re.compile(r"AWS.*(?P<access_key>(?<=Credential=)\d{12}|(?<![A-Z0-9])[A-Z0-9]{20}(?![A-Z0-9]))[:/]")
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::(\d{12}):role/(.+)")
 
 
@@ -105,6 +107,7 @@ def _assume_role(plain: Any) -> Any:
 
 def register(app: LocalAwsApp) -> None:
     iam.get_account_id_from = account_of
+    BaseResponse.access_key_regex = _KEY_ID
     if not getattr(TokenResponse.assume_role, "checks_trust", False):
         TokenResponse.assume_role = _assume_role(TokenResponse.assume_role)
         TokenResponse.assume_role.checks_trust = True
