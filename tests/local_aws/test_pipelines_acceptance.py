@@ -1,0 +1,179 @@
+"""What users of SageMaker's own local pipelines asked for in public: one test each, with the SDK's classes as
+they are."""
+
+import pytest
+from pipeline_sdk import run_sdk
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # importing the SDK alone takes seconds
+
+REGISTER = """
+from sagemaker.serve.model_builder import ModelBuilder
+from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
+
+least = ParameterFloat("LeastF1", default_value=0.7)
+score = ParameterFloat("Score", default_value=0.8)
+train = training_step(score=score)
+artifact = train.properties.ModelArtifacts.S3ModelArtifacts
+report = PropertyFile(name="Report", output_name="report", path="evaluation.json")
+evaluate = evaluation_step(artifact, report)
+found = JsonGet(step_name="Evaluate", property_file=report, json_path="metrics.macro_f1.value")
+metrics = ModelMetrics(model_statistics=MetricsSource(
+    s3_uri=Join(on="/", values=[evaluate.properties.ProcessingOutputConfig.Outputs["report"].S3Output.S3Uri,
+                                "evaluation.json"]), content_type="application/json"))
+builder = ModelBuilder(image_uri=IMAGE, s3_model_data_url=artifact, role_arn=role, sagemaker_session=session)
+register = ModelStep(name="Register", step_args=builder.register(
+    model_package_group_name="acceptance", content_types=["application/json"], response_types=["application/json"],
+    inference_instances=["ml.m5.large"], transform_instances=["ml.m5.large"], model_metrics=metrics,
+    approval_status="PendingManualApproval", customer_metadata_properties={"framework": "tested"}))
+missed = FailStep(name="Missed", error_message=Join(on=" ", values=["macro-F1", found, "is below", least]))
+check = ConditionStep(name="Check", conditions=[ConditionGreaterThanOrEqualTo(left=found, right=least)],
+                      if_steps=[register], else_steps=[missed])
+pipeline = Pipeline(name="Registers", parameters=[least, score], steps=[train, evaluate, check],
+                    sagemaker_session=session)
+steps = finish(pipeline)
+version = sm.describe_model_package(ModelPackageName=steps["Register"]["Metadata"]["RegisterModel"]["Arn"])
+job = sm.describe_training_job(TrainingJobName=steps["Train"]["Metadata"]["TrainingJob"]["Arn"].split("/")[1])
+assert version["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] == job["ModelArtifacts"]["S3ModelArtifacts"]
+uri = version["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
+assert json.load(s3.get_object(Bucket=bucket, Key=uri.split("/", 3)[3])["Body"])["metrics"]["macro_f1"]["value"] == 0.8
+assert version["MetadataProperties"]["GeneratedBy"] == finish.execution.arn
+assert version["CustomerMetadataProperties"] == {"framework": "tested"}
+assert version["ModelApprovalStatus"] == "PendingManualApproval"
+steps = finish(pipeline, "Failed", parameters={"Score": 0.25})
+assert finish.execution.describe()["FailureReason"] == "macro-F1 0.25 is below 0.7"
+assert "Register" not in steps
+print("DONE")
+"""
+
+
+def test_register_model_in_a_local_pipeline(server, tmp_path):
+    assert "DONE" in run_sdk(server, tmp_path, REGISTER)
+
+
+METRIC = """
+score = ParameterFloat("Score", default_value=0.75)
+train = training_step(score=score)
+value = train.properties.FinalMetricDataList["validation:f1"].Value
+check = ConditionStep(name="Check", conditions=[ConditionGreaterThan(left=value, right=0.5)], if_steps=[],
+                      else_steps=[FailStep(name="Low", error_message=Join(on=" ", values=["only", value]))])
+pipeline = Pipeline(name="OnAMetric", parameters=[score], steps=[train, check], sagemaker_session=session)
+assert finish(pipeline)["Check"]["Metadata"]["Condition"]["Outcome"] == "True"
+steps = finish(pipeline, "Failed", parameters={"Score": 0.25})
+assert steps["Low"]["FailureReason"] == "only 0.25", steps
+print("DONE")
+"""
+
+
+def test_a_condition_on_a_training_jobs_final_metric_data_list(server, tmp_path):
+    assert "DONE" in run_sdk(server, tmp_path, METRIC)
+
+
+REPACK = """
+from sagemaker.serve.model_builder import ModelBuilder
+import io, tarfile
+
+train = training_step(score=0.5)
+builder = ModelBuilder(image_uri=IMAGE, s3_model_data_url=train.properties.ModelArtifacts.S3ModelArtifacts,
+                       role_arn=role, sagemaker_session=session,
+                       source_code=SourceCode(source_dir=SOURCE + "/serve", entry_script="inference.py"))
+register = ModelStep(name="Register", step_args=builder.register(
+    model_package_group_name="repacked", content_types=["application/json"], response_types=["application/json"],
+    inference_instances=["ml.m5.large"], transform_instances=["ml.m5.large"]))
+steps = finish(Pipeline(name="Repacks", steps=[train, register], sagemaker_session=session))
+(repack,) = [name for name in steps if "RepackModel" in name]
+version = sm.describe_model_package(ModelPackageName=steps["Register"]["Metadata"]["RegisterModel"]["Arn"])
+(container,) = version["InferenceSpecification"]["Containers"]
+job = sm.describe_training_job(TrainingJobName=steps[repack]["Metadata"]["TrainingJob"]["Arn"].split("/")[1])
+assert container["ModelDataUrl"] == job["ModelArtifacts"]["S3ModelArtifacts"], container
+home, key = container["ModelDataUrl"][5:].split("/", 1)
+with tarfile.open(fileobj=io.BytesIO(s3.get_object(Bucket=home, Key=key)["Body"].read())) as tar:
+    names = [name.removeprefix("./") for name in tar.getnames()]
+assert "model.json" in names and "code/inference.py" in names, names
+print("DONE")
+"""
+
+
+def test_a_model_step_with_its_repack_step(server, tmp_path):
+    assert "DONE" in run_sdk(server, tmp_path, REPACK)
+
+
+MODEL = """
+from sagemaker.serve.model_builder import ModelBuilder
+from sagemaker.core.transformer import Transformer
+
+train = training_step(score=0.5)
+builder = ModelBuilder(image_uri=IMAGE, s3_model_data_url=train.properties.ModelArtifacts.S3ModelArtifacts,
+                       role_arn=role, sagemaker_session=session)
+model = ModelStep(name="Model", step_args=builder.build())
+tell = FailStep(name="Tell", error_message=Join(on=" ", values=["made", model.properties.ModelName, "of",
+                                                                model.properties.PrimaryContainer.ModelDataUrl]))
+steps = finish(Pipeline(name="Refers", steps=[train, model, tell], sagemaker_session=session), "Failed")
+arn = steps["Model"]["Metadata"]["Model"]["Arn"]
+made = sm.describe_model(ModelName=arn.split("/")[1])
+job = sm.describe_training_job(TrainingJobName=steps["Train"]["Metadata"]["TrainingJob"]["Arn"].split("/")[1])
+assert made["PrimaryContainer"]["ModelDataUrl"] == job["ModelArtifacts"]["S3ModelArtifacts"]
+assert steps["Tell"]["FailureReason"] == f"made {made['ModelName']} of {made['PrimaryContainer']['ModelDataUrl']}"
+print("DONE")
+"""
+
+
+def test_referring_to_a_model_that_an_earlier_step_made(server, tmp_path):
+    assert "DONE" in run_sdk(server, tmp_path, MODEL)
+
+
+LAMBDA = """
+from sagemaker.mlops.workflow.lambda_step import LambdaOutput, LambdaOutputTypeEnum, LambdaStep
+from sagemaker.core.lambda_helper import Lambda
+
+script = SOURCE + "/handler.py"
+with open(script, "w") as file:
+    file.write("def handle(event, context):\\n")
+    file.write("    return {'doubled': event['n'] * 2, 'word': event['run'][-12:]}\\n")
+number = ParameterInteger("Number", default_value=21)
+doubled = LambdaOutput(output_name="doubled", output_type=LambdaOutputTypeEnum.Integer)
+word = LambdaOutput(output_name="word", output_type=LambdaOutputTypeEnum.String)
+step = LambdaStep(name="Double", inputs={"n": number, "run": ExecutionVariables.PIPELINE_EXECUTION_ARN},
+                  outputs=[doubled, word],
+                  lambda_func=Lambda(function_name="doubles", execution_role_arn=role, script=script,
+                                     handler="handler.handle", session=session, runtime="python3.12"))
+value = step.properties.Outputs["doubled"]
+check = ConditionStep(name="Check", conditions=[ConditionEquals(left=value, right=42)], if_steps=[],
+                      else_steps=[FailStep(name="Wrong", error_message=Join(on="", values=["got ", value]))])
+pipeline = Pipeline(name="Calls", parameters=[number], steps=[step, check], sagemaker_session=session)
+steps = finish(pipeline)
+said = {o["Name"]: o["Value"] for o in steps["Double"]["Metadata"]["Lambda"]["OutputParameters"]}
+assert said == {"doubled": "42", "word": finish.execution.arn.rsplit("/", 1)[1]}, said
+assert finish(pipeline, "Failed", parameters={"Number": 2})["Wrong"]["FailureReason"] == "got 4"
+print("DONE")
+"""
+
+
+def test_a_lambda_step(server, tmp_path):
+    assert "DONE" in run_sdk(server, tmp_path, LAMBDA)
+
+
+TUNE = """
+from sagemaker.train.tuner import ContinuousParameter, HyperparameterTuner
+from sagemaker.serve.model_builder import ModelBuilder
+
+tuner = HyperparameterTuner(model_trainer=trainer(), objective_metric_name="validation:f1", max_jobs=2,
+                            max_parallel_jobs=2, hyperparameter_ranges={"score": ContinuousParameter(0.2, 0.9)},
+                            metric_definitions=[{"Name": "validation:f1", "Regex": "f1=([0-9.]+)"}])
+data = [InputData(channel_name="train", data_source=f"s3://{bucket}/pipe/train/")]
+tune = TuningStep(name="Tune", step_args=tuner.tune(inputs=data))
+best = tune.get_top_model_s3_uri(top_k=0, s3_bucket=bucket, prefix="sdk")
+name = tune.properties.BestTrainingJob.TrainingJobName
+tell = FailStep(name="Tell", error_message=Join(on=" ", values=[name, best]))
+steps = finish(Pipeline(name="Tunes", steps=[tune, tell], sagemaker_session=session), "Failed")
+assert steps["Tune"]["StepStatus"] == "Succeeded", steps
+job = steps["Tune"]["Metadata"]["TuningJob"]["Arn"].split("/")[1]
+answer = sm.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)
+winner = answer["BestTrainingJob"]["TrainingJobName"]
+assert steps["Tell"]["FailureReason"].startswith(winner + " s3://"), steps["Tell"]
+assert f"/{winner}/output/model.tar.gz" in steps["Tell"]["FailureReason"]
+print("DONE")
+"""
+
+
+def test_a_tuning_step(server, tmp_path):
+    assert "DONE" in run_sdk(server, tmp_path, TUNE)
