@@ -36,6 +36,7 @@ RUNS = (
     Run("00-Data-Visualization", "nbs/00-ml-build-train/00-Data-Visualization.ipynb"),
     Run("01-Train-Build-Model-tensorflow", TRAIN, {"framework": "tensorflow"}),
     Run("01-Train-Build-Model", TRAIN, {"framework": "huggingface"}),
+    Run("03-SageMaker-Pipeline-Training", "nbs/00-ml-build-train/03-SageMaker-Pipeline-Training.ipynb"),
     Run(
         "00-Deploy-SageMaker-Endpoint-Monitor", "nbs/01-ml-deploy/00-Deploy-SageMaker-Endpoint-Monitor.ipynb"
     ),

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['REQUIREMENTS', 'FRAMEWORKS', 'confusion_matrix', 'class_scores', 'summarize', 'model_quality', 'extract_model',
            'load_predictor', 'predicted_labels', 'write_predictions', 'median_latency_ms', 'compare_runtimes',
-           'read_test', 'evaluate', 'main']
+           'read_test', 'evaluate', 'compare_with_minimum', 'main']
 
 # %% ../../nbs/lib/07_evaluation.ipynb #103a0f8f
 import argparse
 import csv
 import importlib
 import json
+import math
 import random
 import statistics
 import tarfile
@@ -213,6 +214,22 @@ def evaluate(
         write_predictions(predictions_path, texts, truth, probabilities)
     return report
 
+# %% ../../nbs/lib/07_evaluation.ipynb #16f2234d
+def compare_with_minimum(report: dict, minimum: float) -> dict[str, float]:
+    """`macro_f1`, `minimum` and `shortfall` (0 when it is reached), in 0..1, of a model-quality `report`.
+
+    The score is rounded down to four decimals, the shortfall up. Raises `ValueError` for a minimum outside 0..1.
+    """
+    if not 0 <= minimum <= 1:
+        raise ValueError(f"The minimum macro-F1 is {minimum}; it must be between 0 and 1.")
+    score = report["multiclass_classification_metrics"]["macro_f1"]["value"]
+    shown = math.floor(score * 10_000) / 10_000
+    return {
+        "macro_f1": shown,
+        "minimum": minimum,
+        "shortfall": round(max(0.0, minimum - shown), 4) if score < minimum else 0.0,
+    }
+
 # %% ../../nbs/lib/07_evaluation.ipynb #a152d23a
 def main(argv: list[str] | None = None) -> int:
     "The command line of the evaluation job; 0 when all went well, 1 when an input cannot be used."
@@ -221,6 +238,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--model", default="/opt/ml/processing/model/model.tar.gz")
     parser.add_argument("--test", default="/opt/ml/processing/test/test.csv")
     parser.add_argument("--output-dir", default="/opt/ml/processing/evaluation")
+    parser.add_argument("--minimum-macro-f1", type=float, help="adds the section threshold to the report")
     options = parser.parse_args(argv)
     output = Path(options.output_dir)
     with tempfile.TemporaryDirectory() as model_dir:
@@ -233,6 +251,8 @@ def main(argv: list[str] | None = None) -> int:
             return fail(str(error))
         output.mkdir(parents=True, exist_ok=True)
         report = evaluate(model_dir, test, options.framework, output / "predictions.csv")
+    if options.minimum_macro_f1 is not None:
+        report["threshold"] = compare_with_minimum(report, options.minimum_macro_f1)
     (output / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     metrics = report["multiclass_classification_metrics"]
     print(f"{len(test)} texts: accuracy={metrics['accuracy']['value']:.4f} macro_f1={metrics['macro_f1']['value']:.4f}")
