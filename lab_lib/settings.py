@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['SSM_PARAMETERS', 'LabError', 'find_root', 'read_settings', 'load_settings', 'Lab', 'read_deployed_names',
-           'show_job_logs', 'get_lab']
+           'start_local_backend', 'show_job_logs', 'get_lab']
 
 # %% ../nbs/lib/00_settings.ipynb #4284c905
 class LabError(RuntimeError):
@@ -277,7 +277,11 @@ def read_deployed_names(boto_session: boto3.Session, project: str) -> dict[str, 
     return {names[parameter["Name"]]: parameter["Value"] for parameter in found["Parameters"]}
 
 # %% ../nbs/lib/00_settings.ipynb #b60dad42
-def _start_local_backend(region: str) -> None:
+def start_local_backend(region: str) -> None:
+    """Start local_aws if it is not there, and point this process at it: the only place where lab_lib knows of it.
+
+    Raises `LabError` when its package or one that it needs is not installed.
+    """
     try:
         from local_aws import activate, ensure_started
     except ImportError as error:
@@ -310,8 +314,26 @@ def _make_local_resources(boto_session: boto3.Session, project: str, bucket: str
     return {"role_arn": role["Role"]["Arn"], "bucket": bucket}
 
 # %% ../nbs/lib/00_settings.ipynb #1197cb16
+def _assume(boto_session: boto3.Session, role_arn: str) -> boto3.Session:
+    "A session with the role's credentials, which are renewed before they expire."
+    import boto3
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+    from botocore.session import get_session
+
+    own = boto_session._session
+    fetcher = AssumeRoleCredentialFetcher(
+        own.create_client, own.get_credentials(), role_arn, extra_args={"RoleSessionName": "lab"}
+    )
+    assumed = get_session()
+    assumed._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    return boto3.Session(botocore_session=assumed, region_name=boto_session.region_name)
+
+
 def _log_in(region: str) -> tuple[boto3.Session, str]:
-    "A boto3 session in `region` and the caller's account id. Raises `LabError` when AWS does not know who calls."
+    """A boto3 session in `region` and its account id. Raises `LabError` when AWS does not know who calls.
+
+    With the environment variable DEV_ROLE_ARN (a build in a tooling account of its own) the session has that role.
+    """
     import boto3
     from botocore.exceptions import (
         BotoCoreError,
@@ -326,6 +348,8 @@ def _log_in(region: str) -> tuple[boto3.Session, str]:
     unusable = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, ProfileNotFound, SSOError)
     try:
         boto_session = boto3.Session(region_name=region)
+        if os.environ.get("DEV_ROLE_ARN"):
+            boto_session = _assume(boto_session, os.environ["DEV_ROLE_ARN"])
         return boto_session, boto_session.client("sts").get_caller_identity()["Account"]
     except unusable as error:
         raise LabError(
@@ -406,7 +430,7 @@ def get_lab(backend: str | None = None, root: str | Path | None = None, verbose:
         raise LabError(f"Unknown backend {backend!r}: it is 'local' or 'aws' (settings.ini, LAB_BACKEND or the parameter).")
     region, project = settings["workshop"]["region"], settings["workshop"]["project"]
     if backend == "local":
-        _start_local_backend(region)
+        start_local_backend(region)
     boto_session, account_id = _log_in(region)
     deployed = read_deployed_names(boto_session, project)
     given = settings["storage"] | (settings["aws"] if backend == "aws" else {})

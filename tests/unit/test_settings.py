@@ -183,7 +183,7 @@ def test_settings_win_over_the_deployed_stacks(checkout, aws):
 
 
 def test_argument_over_environment_over_file(checkout, aws, monkeypatch):
-    monkeypatch.setattr(settings, "_start_local_backend", lambda region: None)
+    monkeypatch.setattr(settings, "start_local_backend", lambda region: None)
     monkeypatch.setenv("LAB_BACKEND", "local")
     lab = get_lab(root=checkout(), verbose=False)
     assert lab.backend == "local"
