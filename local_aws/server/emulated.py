@@ -16,6 +16,7 @@ SERVICES = {
     "cloudformation",
     "cloudtrail",
     "codecommit",
+    "codepipeline",
     "dynamodb",
     "ec2",
     "ecr",
@@ -57,6 +58,7 @@ PRETENDED = {
     "ssm": ["SendCommand", "StartAutomationExecution"],
     "cloudformation": ["\\w+"],
     "codecommit": ["\\w+"],
+    "codepipeline": ["\\w+"],
     "events": ["StartReplay", "TestEventPattern"],
 }
 

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from moto.core.exceptions import JsonRESTError
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.iam import models as iam
 from moto.sts.models import sts_backends
@@ -22,13 +22,6 @@ _ACCOUNT = re.compile(r"\d{12}")
 # moto looks for key ids of twenty characters only
 _KEY_ID = re.compile(r"AWS.*(?P<access_key>(?<=Credential=)\d{12}|(?<![A-Z0-9])[A-Z0-9]{20}(?![A-Z0-9]))[:/]")
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::(\d{12}):role/(.+)")
-
-
-class AccessDenied(JsonRESTError):
-    code = 403
-
-    def __init__(self, message: str):
-        super().__init__("AccessDenied", message)
 
 
 def account_of(access_key: str) -> str:
@@ -72,7 +65,7 @@ def trusts(policy: dict | str, account: str, caller: str | None) -> bool:
     return allowed
 
 
-def _caller(self: TokenResponse) -> tuple[str | None, str]:
+def caller_of(self: BaseResponse) -> tuple[str | None, str]:
     """The calling role's or user's ARN (None: the account's administrator), and how AWS names it."""
     found = sts_backends[self.current_account][self.partition].get_assumed_role_from_access_key(
         self.access_key
@@ -85,10 +78,15 @@ def _caller(self: TokenResponse) -> tuple[str | None, str]:
     return None, f"arn:aws:iam::{self.current_account}:root"
 
 
+def shown_caller(self: BaseResponse) -> str:
+    """The ARN of who makes this request."""
+    return caller_of(self)[1]
+
+
 def _assume_role(plain: Any) -> Any:
     def assume_role(self: TokenResponse) -> ActionResult:
         arn = self._get_param("RoleArn")
-        caller, shown = _caller(self)
+        caller, shown = caller_of(self)
         match = _ROLE.fullmatch(arn or "")
         role = None
         if match:
@@ -97,8 +95,9 @@ def _assume_role(plain: Any) -> Any:
             except iam.NotFoundException:
                 role = None
         if role is None or not trusts(role.assume_role_policy_document, self.current_account, caller):
-            raise AccessDenied(
-                f"User: {shown} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+            raise ServiceException(
+                "AccessDenied",
+                f"User: {shown} is not authorized to perform: sts:AssumeRole on resource: {arn}",
             )
         return plain(self)
 

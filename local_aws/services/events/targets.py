@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError
+from moto.core.exceptions import JsonRESTError
 
 from local_aws.server.clients import client_of
 from local_aws.services.events.inputs import as_text, payload
@@ -184,7 +185,7 @@ def send(app: Any, invocation: Document) -> None:
         sender(to)
     except ClientError as error:
         raise _from_client(error) from error
-    except ImportError as error:
-        raise NotDelivered(
-            "INVALID_PARAMETER", f"{to.service} is not emulated by local_aws: {error}"
-        ) from error
+    except JsonRESTError as error:  # of a service that is called within this process
+        missing = any(word in error.error_type for word in _MISSING)
+        code = "NO_RESOURCE" if missing else "SDK_CLIENT_ERROR"
+        raise NotDelivered(code, f"{error.error_type}: {error.message}") from error
