@@ -33,6 +33,7 @@ SERVICES = [
     "local_aws.services.processing",
     "local_aws.services.pipelines",
     "local_aws.services.codecommit",
+    "local_aws.services.cloudformation",
     "local_aws.services.codepipeline",
 ]
 
