@@ -31,8 +31,10 @@ SERVICES = [
     "local_aws.services.endpoints",
     "local_aws.services.training",
     "local_aws.services.processing",
+    "local_aws.services.tuning",
     "local_aws.services.pipelines",
     "local_aws.services.codecommit",
+    "local_aws.services.codebuild",
     "local_aws.services.cloudformation",
     "local_aws.services.codepipeline",
 ]
@@ -57,6 +59,8 @@ class LocalAwsApp:
         self.documents: Documents | None = None
         self.events: Any = None  # the delivery of EventBridge: services.events.emit
         self.functions: Any = None  # Lambda: services.functions.invoke
+        self.codebuild: Any = None  # the builds: services.codebuild.start
+        self.jobs: dict[str, Any] = {}  # JobApi of services.jobs by kind: Training, Processing, …
         self.endpoint_url = ""  # set as soon as the port is known
         self.account_id = ACCOUNT_ID
         self.region = DEFAULT_REGION

@@ -38,10 +38,17 @@ class Kind:
 
 
 class JobApi:
-    """One kind's operations. `validate(request)` raises what AWS refuses at once."""
+    """One kind's operations. `validate(request)` raises what AWS refuses at once; `record`: the class of its
+    records."""
 
-    def __init__(self, kind: Kind, runner: JobRunner, validate: Callable[[dict[str, Any]], None]):
-        self.kind, self.runner, self.validate = kind, runner, validate
+    def __init__(
+        self,
+        kind: Kind,
+        runner: JobRunner,
+        validate: Callable[[dict[str, Any]], None],
+        record: type[Job] = Job,
+    ):
+        self.kind, self.runner, self.validate, self.record = kind, runner, validate, record
 
     # Called with the app's lock held, as API methods are; other services may call them, too.
     def jobs(self, account: str, region: str) -> dict[str, Job]:
@@ -55,7 +62,7 @@ class JobApi:
         jobs = self.jobs(account, region)
         if name in jobs:
             raise self.kind.taken(arn, self.kind.words)
-        job = jobs[name] = Job(self.kind.name, name, arn, region, request)
+        job = jobs[name] = self.record(self.kind.name, name, arn, region, request)
         self.runner.begin(job)
         self.runner.submit(job)
         return job
@@ -77,7 +84,8 @@ class JobApi:
             self.runner.request_stop(job)
 
     def install(self) -> None:
-        """Replace moto's methods."""
+        """Replace moto's methods, and be found in `app.jobs`."""
+        self.runner.app.jobs[self.kind.name] = self
         api, kind = self, self.kind.name
         name_of, arn_of, summaries = f"{kind}JobName", f"{kind}JobArn", f"{kind}JobSummaries"
 

@@ -2,8 +2,8 @@
 
 LIMIT = 1024
 _TRACE = "Traceback (most recent call last):"
-# Marks a text that only says that something failed, not why: the SDK's own drivers write these.
-_GENERIC = ("CalledProcessError", "Training Execution failed. For more details")
+# Marks a text that only says that something failed, not why: the SDK's drivers and AWS's toolkit write these.
+_GENERIC = ("CalledProcessError", "Training Execution failed. For more details", 'ErrorMessage ""')
 
 
 def last_traceback(lines: list[str]) -> str | None:
