@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ['SEEDS', 'PACKAGE', 'Repository', 'find_repositories', 'package_version', 'build_wheel', 'upload_wheel',
            'git_credentials', 'credential_helper', 'git', 'checkout', 'commit_and_push', 'fill', 'push_seed', 'main']
 
-# %% ../nbs/lib/19_seed.ipynb #21f44339
+# %% ../nbs/lib/19_seed.ipynb #235b4a76
 SEEDS = {"training": "00-ml-build-train", "deployment": "01-ml-deploy"}  # repository: its folder in seed_code
 
 
@@ -47,19 +47,33 @@ class Repository:
 
 
 def find_repositories(lab: Lab) -> dict[str, Repository]:
-    "The repositories by kind. Raises `LabError` when the stack that makes them is not deployed."
-    names = {f"/{lab.project}/repository-{kind}-{what}": (kind, what) for kind in SEEDS for what in ("name", "url")}
-    found: dict[str, dict[str, str]] = {kind: {} for kind in SEEDS}
-    for parameter in lab.client("ssm").get_parameters(Names=list(names))["Parameters"]:
-        kind, what = names[parameter["Name"]]
-        found[kind][what] = parameter["Value"]
-    missing = [kind for kind, facts in found.items() if len(facts) < 2]
+    """The repositories by kind.
+
+    Raises `LabError` when the stack that makes them is not deployed, or when they are not in CodeCommit but at a
+    provider that CodeConnections reaches: the workshop has no credentials for that one.
+    """
+    names = {f"/{lab.project}/repository-{kind}-name": kind for kind in SEEDS}
+    stored = lab.client("ssm").get_parameters(Names=list(names))["Parameters"]
+    found = {names[parameter["Name"]]: parameter["Value"] for parameter in stored}
+    missing = [kind for kind in SEEDS if kind not in found]
     if missing:
         raise LabError(
             f"No {' and no '.join(missing)} repository: SSM Parameter Store has none under /{lab.project}/ in region "
             f"{lab.region}. Deploy the stacks first: make aws-up (with LAB_BACKEND={lab.backend})."
         )
-    return {kind: Repository(kind, **facts) for kind, facts in found.items()}
+    codecommit, repositories = lab.client("codecommit"), {}
+    for kind in SEEDS:
+        try:
+            answer = codecommit.get_repository(repositoryName=found[kind])
+        except codecommit.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] not in ("RepositoryDoesNotExistException", "InvalidRepositoryNameException"):
+                raise
+            raise LabError(
+                f"{found[kind]} is no CodeCommit repository in region {lab.region}. If it is at another provider, clone "
+                f"it with git, fill the clone with `lab-seed fill {kind} FOLDER`, and commit and push as usual."
+            ) from error
+        repositories[kind] = Repository(kind, found[kind], answer["repositoryMetadata"]["cloneUrlHttp"])
+    return repositories
 
 # %% ../nbs/lib/19_seed.ipynb #eeb90d86
 def package_version(root: str | Path) -> str:
@@ -218,7 +232,7 @@ def push_seed(lab: Lab, kind: str, message: str | None = None) -> str | None:
         fill(folder, kind, lab.root)
         return commit_and_push(folder, message or f"Seed with lab_lib {version}", repository.branch)
 
-# %% ../nbs/lib/19_seed.ipynb #b5ee0521
+# %% ../nbs/lib/19_seed.ipynb #39e09209
 def _credential(action: str) -> int:
     "The protocol of `git help credentials`: attributes on stdin, user name and password on stdout."
     asked = dict(line.rstrip("\n").split("=", 1) for line in sys.stdin if "=" in line)
@@ -257,6 +271,17 @@ def _clone(kind: str, folder: str) -> int:
     return 0
 
 
+def _fill(kind: str, folder: str) -> int:
+    if not Path(folder, ".git").is_dir():
+        raise LabError(f"{folder} is not a git working copy; clone the repository first.")
+    lab = get_lab()
+    with tempfile.TemporaryDirectory() as scratch:
+        uri = upload_wheel(lab, build_wheel(lab.root, scratch))
+    fill(folder, kind, lab.root)
+    print(f"{folder}: filled; it pins {uri}. Commit and push it.")
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     "`lab-seed`: fill the two repositories, or clone one; returns the exit code."
     from botocore.exceptions import BotoCoreError, ClientError
@@ -269,6 +294,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     clone = commands.add_parser("clone", help="a working copy")
     clone.add_argument("kind", choices=list(SEEDS))
     clone.add_argument("folder")
+    filling = commands.add_parser("fill", help="copy a seed into a working copy that you cloned; for other git providers")
+    filling.add_argument("kind", choices=list(SEEDS))
+    filling.add_argument("folder")
     credential = commands.add_parser("credential", help="git's credential helper; git calls it")
     credential.add_argument("action")
     arguments = parser.parse_args(argv)
@@ -277,6 +305,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _credential(arguments.action)
         if arguments.command == "clone":
             return _clone(arguments.kind, arguments.folder)
+        if arguments.command == "fill":
+            return _fill(arguments.kind, arguments.folder)
         unknown = sorted(set(arguments.kinds) - set(SEEDS))
         if unknown:
             raise LabError(f"There is no repository {unknown[0]!r}; there are {' and '.join(SEEDS)}.")

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from ..settings import Lab, LabError, get_lab
 
 if TYPE_CHECKING:
@@ -29,27 +31,30 @@ __all__ = ['MODULE', 'pairs', 'get_pipeline_definition', 'upsert_pipeline', 'ste
 
 # %% ../../nbs/lib/18_pipeline_commands.ipynb #8c10a61a
 def pairs(texts: Sequence[str], what: str) -> dict[str, Any]:
-    """Names and values from `NAME=VALUE …`, from one JSON text, or from a JSON file `@FILE`.
+    """Names and values from `NAME=VALUE …`, from one JSON text, or from a YAML or JSON file `@FILE`.
 
-    The JSON is an object, or a list of objects with `Name` (or `Key`) and `Value`, as AWS writes it. `what` is the
+    The text is an object, or a list of objects with `Name` (or `Key`) and `Value`, as AWS writes it. `what` is the
     option's name. Raises `LabError`.
     """
     if len(texts) == 1 and texts[0].lstrip()[:1] in ("{", "[", "@"):
         text = texts[0].strip()
         try:
             if text.startswith("@"):
-                text = Path(text[1:]).read_text(encoding="utf-8")
-            data = json.loads(text)
+                data = yaml.safe_load(Path(text[1:]).read_text(encoding="utf-8"))
+            else:
+                data = json.loads(text)
             if isinstance(data, list):
                 data = {item["Name"] if "Name" in item else item["Key"]: item["Value"] for item in data}
         except OSError as error:
             raise LabError(f"{what}: cannot read {text[1:]}: {error.strerror}.") from None
+        except yaml.YAMLError as error:
+            raise LabError(f"{what}: {text[1:]} is not valid YAML ({' '.join(str(error).split())}).") from None
         except ValueError as error:
             raise LabError(f"{what}: not valid JSON ({error}).") from None
         except (KeyError, TypeError):
             raise LabError(f"{what}: each entry of a list needs a Name (or Key) and a Value.") from None
         if not isinstance(data, dict):
-            raise LabError(f"{what}: the JSON must be an object or a list.")
+            raise LabError(f"{what}: an object or a list is needed, not {type(data).__name__}.")
         return data
     found: dict[str, Any] = {}
     for text in texts:
