@@ -108,15 +108,15 @@ def predict_fn(data, model):
 """
 
 
-def run_sdk(server, folder, code, seconds=120):
-    """Its standard output; an error of the code fails the test."""
+def run_sdk(server, folder, code, seconds=120, before=""):
+    """Its standard output; an error of the code fails the test. `before`: what runs first of all."""
     source = folder / "source"
     (source / "train").mkdir(parents=True)
     (source / "serve").mkdir()
     (source / "train" / "train.py").write_text(TRAIN)
     (source / "evaluate.py").write_text(EVALUATE)
     (source / "serve" / "inference.py").write_text(INFERENCE)
-    command = [sys.executable, "-c", PROLOGUE + code, str(server.home), str(source)]
+    command = [sys.executable, "-c", before + PROLOGUE + code, str(server.home), str(source)]
     env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=env, cwd=folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -4,6 +4,8 @@ they are."""
 import pytest
 from pipeline_sdk import run_sdk
 
+from local_aws.config import DUMMY_ACCESS_KEY
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # importing the SDK alone takes seconds
 
 REGISTER = """
@@ -177,3 +179,49 @@ print("DONE")
 
 def test_a_tuning_step(server, tmp_path):
     assert "DONE" in run_sdk(server, tmp_path, TUNE)
+
+
+CUT = """
+import os, socket
+assert not [name for name in os.environ if name.startswith("AWS_")]
+tried, connect, look_up = [], socket.socket.connect, socket.getaddrinfo
+
+def guarded(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        tried.append(address)
+        raise OSError("no network")
+    return connect(self, address)
+
+def resolve(host, *rest, **more):
+    if host not in ("127.0.0.1", "localhost", "::1", None):
+        tried.append(host)
+        raise socket.gaierror("no network")
+    return look_up(host, *rest, **more)
+
+socket.socket.connect, socket.getaddrinfo = guarded, resolve
+"""
+
+DEFINE = """
+from sagemaker.serve.model_builder import ModelBuilder
+
+train = training_step(score=0.5)
+report = PropertyFile(name="Report", output_name="report", path="evaluation.json")
+evaluate = evaluation_step(train.properties.ModelArtifacts.S3ModelArtifacts, report)
+builder = ModelBuilder(image_uri=IMAGE, s3_model_data_url=train.properties.ModelArtifacts.S3ModelArtifacts,
+                       role_arn=role, sagemaker_session=session)
+register = ModelStep(name="Register", step_args=builder.register(
+    model_package_group_name="offline", content_types=["application/json"], response_types=["application/json"],
+    inference_instances=["ml.m5.large"], transform_instances=["ml.m5.large"]), depends_on=[evaluate])
+made = json.loads(Pipeline(name="Offline", steps=[train, evaluate, register], sagemaker_session=session).definition())
+assert sorted(step["Name"] for step in made["Steps"]) == ["Evaluate", "Register", "Train"]
+assert not tried, tried
+import boto3
+assert boto3.Session().get_credentials().access_key.startswith(DUMMY)
+print("DONE")
+"""
+
+
+def test_making_a_definition_with_no_credentials_and_no_network(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))  # no configuration, no credentials file
+    code = f"DUMMY = {DUMMY_ACCESS_KEY!r}\n" + DEFINE
+    assert "DONE" in run_sdk(server, tmp_path, code, before=CUT)
