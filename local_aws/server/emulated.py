@@ -15,6 +15,7 @@ SERVICES = {
     "application-autoscaling",
     "cloudformation",
     "cloudtrail",
+    "codebuild",
     "codecommit",
     "codepipeline",
     "dynamodb",

@@ -39,7 +39,7 @@ from botocore.exceptions import ClientError
             "lambda:InvokeAsync",
         ),  # rest-json
         ("ec2", "run_instances", {"MinCount": 1, "MaxCount": 1}, "ec2:RunInstances"),  # ec2
-        ("codebuild", "start_build", {"projectName": "p"}, "codebuild:StartBuild"),  # json
+        ("codebuild", "start_build_batch", {"projectName": "p"}, "codebuild:StartBuildBatch"),  # json
         ("autoscaling", "describe_auto_scaling_groups", {}, "autoscaling:DescribeAutoScalingGroups"),  # query
         ("batch", "list_jobs", {"jobQueue": "q"}, "batch:ListJobs"),
         ("stepfunctions", "list_state_machines", {}, "states:ListStateMachines"),
