@@ -19,9 +19,10 @@ def invoke(app: LocalAwsApp, function: str, payload: bytes, account: str, region
 
 
 def register(app: LocalAwsApp) -> None:
-    from local_aws.services.functions import api, records
+    from local_aws.services.functions import api, loggroups, records
 
     records.install()
+    loggroups.install()
     app.functions = Functions(app)
     app.before(api.PATH, api.InvokeHandler(app.functions), service="lambda")
     provides("lambda:Invoke")

@@ -17,6 +17,7 @@ from moto.awslambda.exceptions import LambdaClientError
 
 from local_aws.server.app import LocalAwsApp
 from local_aws.services.functions import packages
+from local_aws.services.functions.loggroups import log_group
 from local_aws.services.functions.process import Call, Invocation, Outcome
 from local_aws.services.jobs.containers import base_environment
 from local_aws.state.documents import Document
@@ -69,6 +70,7 @@ class Target:
     variables: dict[str, str]
     code: bytes
     digest: str
+    log_group: str
 
 
 class Functions:
@@ -142,6 +144,7 @@ class Functions:
                 {k: str(v) for k, v in (record.environment_vars or {}).items()},
                 getattr(record, "code_bytes", b""),
                 getattr(record, "code_digest", ""),
+                log_group(record),
             )
         if not re.fullmatch(r"python3\.\d+", found.runtime):
             raise InvokeError(
@@ -158,7 +161,7 @@ class Functions:
         if self._closing:
             raise InvokeError(503, "ServiceException", "local_aws is stopping.")
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[{target.version}]{uuid4().hex}"
-        group = f"/aws/lambda/{target.name}"
+        group = target.log_group
         log = _Log(self.app.logs(group, stream, target.region, target.account))
         task = packages.unpack(target.code, self.folder / "code" / target.digest)
         scratch = self.folder / "run" / request_id

@@ -62,7 +62,9 @@ def is_missing(error: ClientError) -> bool:
     """True when a service says that the thing is not there (each service has its own code for that)."""
     answer = error.response["Error"]
     code, message = answer.get("Code", ""), answer.get("Message", "").lower()
-    if code.startswith(_MISSING) or code.endswith(_MISSING) or code == "404" or ".NotFound" in code:
+    if code == "404" or any(
+        word in code for word in _MISSING
+    ):  # "AWS.SimpleQueueService.NonExistentQueue" too
         return True
     general = code in ("ValidationException", "ValidationError", "InvalidParameterValue", "InvalidInput")
     return general and any(words in message for words in _MISSING_WORDS)
@@ -81,7 +83,7 @@ def missing_is_fine() -> Iterator[None]:
 class Context:
     """What a handler may use of the stack that it works for. Made by the engine, one for each resource action.
 
-    Attributes: `account_id`, `region`, `stack_name`, `stack_id` (ARN), `logical_id`, `tags` (the stack's own tags as a
+    Attributes: `account_id`, `region`, `stack_name`, `stack_id` (ARN), `logical_id`, `resource_type` (as in the template), `tags` (the stack's own tags as a
     dict; see `tag_list`), `old_tags` (those before this update), `endpoint_url` of this server, `app`.
     """
 
@@ -94,6 +96,7 @@ class Context:
         stack_name: str,
         stack_id: str,
         logical_id: str,
+        resource_type: str = "",
         tags: dict[str, str] | None = None,
         old_tags: dict[str, str] | None = None,
         generation: int = 0,
@@ -103,6 +106,7 @@ class Context:
         self.app = app
         self.account_id, self.region = account_id, region
         self.stack_name, self.stack_id, self.logical_id = stack_name, stack_id, logical_id
+        self.resource_type = resource_type
         self.tags = dict(tags or {})
         self.old_tags = dict(self.tags if old_tags is None else old_tags)
         self.endpoint_url = app.endpoint_url
@@ -154,6 +158,10 @@ class Context:
         changed = {k: v for k, v in after.items() if before.get(k) != v}
         return changed, [k for k in before if k not in after]
 
+    def cancelled(self) -> bool:
+        """Nobody waits for this resource any more: end soon."""
+        return self._cancelled()
+
     def wait(self, done: Callable[[], Any], what: str, seconds: float = 120, every: float = 0.1) -> Any:
         """Call `done` until it returns something true, and return that.
 
@@ -161,7 +169,7 @@ class Context:
         """
         deadline = time.monotonic() + seconds
         while not (result := done()):
-            if self._cancelled():
+            if self.cancelled():
                 raise Cancelled(f"The server stopped while it waited for {what}.")
             if time.monotonic() > deadline:
                 raise ResourceError(f"Exceeded the time to wait for {what} ({seconds:g} s).")
