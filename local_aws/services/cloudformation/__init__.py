@@ -13,7 +13,7 @@ from local_aws.server.emulated import provides
 def register(app: LocalAwsApp) -> None:
     from moto.cloudformation.responses import CloudFormationResponse
 
-    from local_aws.services.cloudformation import changesets, responses
+    from local_aws.services.cloudformation import callbacks, changesets, responses
     from local_aws.services.cloudformation.engine import Engine
 
     CloudFormationResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER = {}  # made for moto's own objects
@@ -23,6 +23,7 @@ def register(app: LocalAwsApp) -> None:
         setattr(CloudFormationResponse, function.__name__, function)
         name = "".join(part.capitalize() for part in function.__name__.split("_"))
         provides(f"cloudformation:{name}")
+    app.before(callbacks.PATH, callbacks.callbacks, service="s3")  # unsigned: such requests count as S3's
     app.on_start(engine.start)
     app.on_stop(engine.stop)
     app.status(engine.status)

@@ -83,12 +83,20 @@ class Steps:
             stack_name=self.stack.name,
             stack_id=self.stack.id,
             logical_id=resource.logical_id,
+            resource_type=resource.type,
             tags=self.stack.tags,
             old_tags=self._old_tags,
             generation=resource.generation,
             made=made or (lambda physical_id, attributes: None),
             cancelled=self._halted,
+            adopt=self._adopt,
         )
+
+    def _adopt(self, stack_id: str) -> None:
+        with self.app.lock:
+            child = self.stacks.by_id[stack_id]
+            child.parent_id, child.root_id = self.stack.id, self.stack.root_id or self.stack.id
+            self.stacks.save(child)
 
     def prepare(self, handler: Handler, kind: str, declared: dict[str, Any]) -> dict[str, Any]:
         """The properties for a handler: dynamic references looked up, types set, checked against the schema."""

@@ -83,8 +83,9 @@ def missing_is_fine() -> Iterator[None]:
 class Context:
     """What a handler may use of the stack that it works for. Made by the engine, one for each resource action.
 
-    Attributes: `account_id`, `region`, `stack_name`, `stack_id` (ARN), `logical_id`, `resource_type` (as in the template), `tags` (the stack's own tags as a
-    dict; see `tag_list`), `old_tags` (those before this update), `endpoint_url` of this server, `app`.
+    Attributes: `account_id`, `region`, `stack_name`, `stack_id` (ARN), `logical_id`, `resource_type` (as in the
+    template), `tags` (the stack's own tags as a dict; see `tag_list`), `old_tags` (those before this update),
+    `endpoint_url` of this server, `app`.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Context:
         generation: int = 0,
         made: Callable[[str, dict[str, Any]], None] = lambda physical_id, attributes: None,
         cancelled: Callable[[], bool] = lambda: False,
+        adopt: Callable[[str], None] = lambda stack_id: None,
     ):
         self.app = app
         self.account_id, self.region = account_id, region
@@ -111,6 +113,7 @@ class Context:
         self.old_tags = dict(self.tags if old_tags is None else old_tags)
         self.endpoint_url = app.endpoint_url
         self._generation, self._made, self._cancelled = generation, made, cancelled
+        self.adopt = adopt  # of a nested stack's id: this stack is its parent
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client (thread-safe, shared) of the stack's account on this server."""
