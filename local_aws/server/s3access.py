@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local_aws.config import ACCOUNT_ID
 from local_aws.state.blobs import BlobStore, file_md5
 
 
@@ -59,15 +60,22 @@ class S3Access:
     def __init__(self, app: Any, blobs: BlobStore):
         self._app, self._blobs = app, blobs
 
-    def _backend(self):
-        return self._app.backend("s3")
+    def _backend(self, bucket: str):
+        """The backend of the account that owns the bucket: bucket names are unique over all accounts."""
+        return self._app.backend("s3", self._owner(bucket))
+
+    @staticmethod
+    def _owner(bucket: str) -> str:
+        from moto.s3.models import s3_backends
+
+        return s3_backends.bucket_accounts.get(bucket, ("aws", ACCOUNT_ID))[1]
 
     def _object(self, key: Any) -> S3Object:
         path = self._blobs.path(key._blob) if key._blob else None
         return S3Object(key.name, key.contentsize, key._etag, path)
 
     def _current(self, bucket: str) -> Iterator[Any]:
-        backend = self._backend()
+        backend = self._backend(bucket)
         if bucket not in backend.buckets:
             raise NoSuchObject(f"s3://{bucket}: the bucket does not exist")
         keys = backend.buckets[bucket].keys
@@ -84,7 +92,7 @@ class S3Access:
 
     def head(self, bucket: str, key: str) -> S3Object:
         with self._app.lock:
-            backend = self._backend()
+            backend = self._backend(bucket)
             found = backend.buckets[bucket].keys.get(key) if bucket in backend.buckets else None
             if found is None or not hasattr(found, "_blob"):
                 raise NoSuchObject(f"s3://{bucket}/{key}: no such object")
@@ -115,7 +123,7 @@ class S3Access:
                 finally:
                     copy.unlink(missing_ok=True)
         with self._app.lock:
-            backend = self._backend()
+            backend = self._backend(bucket)
             if bucket not in backend.buckets:
                 raise NoSuchObject(f"s3://{bucket}: the bucket does not exist")
             if isinstance(data, Path):
@@ -123,4 +131,4 @@ class S3Access:
                 stored._blob, stored.contentsize = (blob if size else None), size
             else:
                 backend.put_object(bucket, key, data)
-            self._app.changed("s3")
+            self._app.changed("s3", self._owner(bucket))

@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from local_aws import serving
-from local_aws.config import DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
+from local_aws.config import ACCOUNT_ID, DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
 from local_aws.runtime import images
 from local_aws.runtime.sandbox import Sandbox
 
@@ -41,10 +41,11 @@ class NotReached(Exception):
 
 class Instance:
     """`folder`: where the instance's files are laid out; removed by `stop`. `group`: the log group of its
-    output, in the stream VARIANT/INSTANCE."""
+    output, in the stream VARIANT/INSTANCE. `place`: account and region."""
 
-    def __init__(self, app, variant: str, container: dict, folder: Path, region: str, group: str):
-        self.app, self.variant, self.container, self.region = app, variant, container, region
+    def __init__(self, app, variant: str, container: dict, folder: Path, place: tuple[str, str], group: str):
+        self.app, self.variant, self.container = app, variant, container
+        self.account, self.region = place
         self.id = f"i-{token_hex(8)}"
         self.folder = folder / f"{variant}-{self.id}"
         self.tail: deque[str] = deque(maxlen=40)
@@ -53,7 +54,7 @@ class Instance:
         self.busy = 0  # requests under way
         self._count = threading.Lock()
         self.log_stream = (group, f"{variant}/{self.id}")
-        self._log = app.logs(*self.log_stream, region)
+        self._log = app.logs(*self.log_stream, self.region, self.account)
         self._port: int | None = None
         self._pool: deque[http.client.HTTPConnection] = deque()
         self._process = None
@@ -138,7 +139,7 @@ class Instance:
             AWS_REGION=self.region,
             AWS_DEFAULT_REGION=self.region,
             AWS_ENDPOINT_URL=self.app.endpoint_url,
-            AWS_ACCESS_KEY_ID=DUMMY_ACCESS_KEY,
+            AWS_ACCESS_KEY_ID=DUMMY_ACCESS_KEY if self.account == ACCOUNT_ID else self.account,
             AWS_SECRET_ACCESS_KEY=DUMMY_SECRET_KEY,
             AWS_EC2_METADATA_DISABLED="true",
             SAGEMAKER_REGION=self.region,

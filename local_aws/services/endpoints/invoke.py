@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 from local_aws.config import DEFAULT_REGION
+from local_aws.services.accounts import account_of
 
 from .fleet import NoVariant
 from .instance import InstanceGone, ModelTimeout, NotReached
@@ -21,7 +22,7 @@ log = logging.getLogger("local_aws")
 
 MAX_PAYLOAD = 6 * 1024 * 1024
 PATH = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations|invocations-response-stream)")
-REGION = re.compile(r"Credential=[^/]+/[^/]+/([^/]+)/")
+SIGNED = re.compile(r"Credential=([^/]+)/[^/]+/([^/]+)/")  # key id and region
 CUSTOM = "X-Amzn-SageMaker-Custom-Attributes"
 NOT_EMULATED = {
     "async-invocations": "InvokeEndpointAsync",
@@ -75,19 +76,19 @@ class InvokeEndpoint:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         if length > MAX_PAYLOAD:
             raise Refusal(413, None, f"HTTP content length exceeded {MAX_PAYLOAD} bytes.")
-        signed = REGION.search(environ.get("HTTP_AUTHORIZATION", ""))
-        region = signed[1] if signed else DEFAULT_REGION
+        signed = SIGNED.search(environ.get("HTTP_AUTHORIZATION", ""))
+        key, region = signed.groups() if signed else ("", DEFAULT_REGION)
+        place = (account_of(key), region)
         body = environ["wsgi.input"].read(length)
-        fleet = self.manager.fleet(region, name)
+        fleet = self.manager.fleet(*place, name)
         if fleet is None:
-            account = self.manager.app.account_id
-            raise Refusal(400, "ValidationError", f"Endpoint {name} of account {account} not found.")
+            raise Refusal(400, "ValidationError", f"Endpoint {name} of account {place[0]} not found.")
         try:
-            return self._invoke(environ, fleet, region, name, body, began)
+            return self._invoke(environ, fleet, place, name, body, began)
         finally:
             fleet.leave()
 
-    def _invoke(self, environ: dict, fleet, region: str, name: str, body: bytes, began: float):
+    def _invoke(self, environ: dict, fleet, place: tuple[str, str], name: str, body: bytes, began: float):
         target = environ.get("HTTP_X_AMZN_SAGEMAKER_TARGET_VARIANT")
         try:
             variant = fleet.choose(target)
@@ -111,7 +112,7 @@ class InvokeEndpoint:
                 )
             break
         else:
-            self.manager.metrics.add(region, name, variant.name, 503, 0.0, time.perf_counter() - began)
+            self.manager.metrics.add(place, name, variant.name, 503, 0.0, time.perf_counter() - began)
             raise Refusal(
                 503,
                 "ServiceUnavailable",
@@ -120,12 +121,12 @@ class InvokeEndpoint:
             )
         done = time.perf_counter()
         model = done - sent
-        self.manager.metrics.add(region, name, variant.name, status or 500, model, sent - began)
+        self.manager.metrics.add(place, name, variant.name, status or 500, model, sent - began)
         if error is None and 200 <= status < 300:
             return self._success(environ, fleet, variant, body, when, message, content)
         if error is None:
             error = content.decode("utf-8", "replace")
-        raise self._model_error(region, name, instance, status, error)
+        raise self._model_error(place, name, instance, status, error)
 
     def _success(self, environ, fleet, variant, body: bytes, when: datetime, message, content: bytes):
         content_type = message.get("Content-Type")
@@ -144,8 +145,8 @@ class InvokeEndpoint:
             capture.add(variant.name, (body, environ.get("CONTENT_TYPE")), (content, content_type), when, ids)
         return 200, headers, content
 
-    def _model_error(self, region: str, name: str, instance, status: int, text: str) -> Refusal:
-        account = self.manager.app.account_id
+    def _model_error(self, place: tuple[str, str], name: str, instance, status: int, text: str) -> Refusal:
+        account, region = place
         group, stream = instance.log_stream
         side = "client" if 400 <= status < 500 else "server"
         return Refusal(

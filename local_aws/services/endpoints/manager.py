@@ -31,13 +31,13 @@ class DeploymentFailed(Exception):
 
 
 class Manager:
-    """`fleets` maps (region, endpoint name) to the fleet that serves."""
+    """`fleets` maps (account, region, endpoint name) to the fleet that serves."""
 
     def __init__(self, app):
         self.app = app
         self.folder = app.home / "endpoints"
         self.metrics = Metrics(app)
-        self._fleets: dict[tuple[str, str], Fleet] = {}
+        self._fleets: dict[tuple[str, str, str], Fleet] = {}
         self._starting: set[Instance] = set()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
@@ -82,7 +82,7 @@ class Manager:
     def _records(self):
         import moto.backends
 
-        for backend in moto.backends.get_backend("sagemaker")[self.app.account_id].values():
+        for _, _, backend in moto.backends.get_backend("sagemaker").iter_backends():
             for record in list(backend.endpoints.values()):
                 yield backend, record
 
@@ -127,10 +127,10 @@ class Manager:
     def delete(self, backend, record) -> None:
         self._thread(self._delete, backend, record)
 
-    def fleet(self, region: str, name: str) -> Fleet | None:
+    def fleet(self, account: str, region: str, name: str) -> Fleet | None:
         """The fleet that serves, with one more request counted as under way: call its `leave` afterwards."""
         with self._lock:
-            fleet = self._fleets.get((region, name))
+            fleet = self._fleets.get((account, region, name))
             if fleet:
                 fleet.enter()
             return fleet
@@ -160,7 +160,7 @@ class Manager:
                 with self.app.lock:
                     record.pending = None
                 with self._lock:
-                    serves = (backend.region_name, record.endpoint_name) in self._fleets
+                    serves = _key(backend, record) in self._fleets
                 self._finish(backend, record, "InService" if serves else "Failed", str(error))
             return
         if self._ending.is_set():
@@ -192,7 +192,7 @@ class Manager:
             self._finish(backend, record, "InService", record.failure_reason)
 
     def _scale(self, backend, record) -> None:
-        key = (backend.region_name, record.endpoint_name)
+        key = _key(backend, record)
         with self._lock:
             fleet = self._fleets[key]
         plan = copy.deepcopy(record.deployed)
@@ -228,7 +228,7 @@ class Manager:
             self._retire_instances(surplus)
 
     def _delete(self, backend, record) -> None:
-        key = (backend.region_name, record.endpoint_name)
+        key = _key(backend, record)
         with self._lock:
             fleet = self._fleets.pop(key, None)
         if fleet:
@@ -247,7 +247,9 @@ class Manager:
 
     # -- parts ----------------------------------------------------------------------------------------------
     def _folder(self, backend, record):
-        return self.folder / backend.region_name / record.endpoint_name
+        account = backend.account_id
+        place = backend.region_name if account == self.app.account_id else f"{account}-{backend.region_name}"
+        return self.folder / place / record.endpoint_name
 
     def _fleet_folder(self, backend, record):
         return self._folder(backend, record) / f"fleet-{token_hex(4)}"
@@ -263,7 +265,8 @@ class Manager:
     def _new_instance(self, backend, record, variant: dict, folder) -> Instance:
         group = f"/aws/sagemaker/Endpoints/{record.endpoint_name}"
         name, container = variant["VariantName"], variant["Container"]
-        instance = Instance(self.app, name, container, folder, backend.region_name, group)
+        place = (backend.account_id, backend.region_name)
+        instance = Instance(self.app, name, container, folder, place, group)
         with self._lock:
             self._starting.add(instance)
         instance.start()
@@ -309,7 +312,7 @@ class Manager:
                 self._starting.difference_update(everyone)
 
     def _serve(self, backend, record, fleet: Fleet) -> Fleet | None:
-        key = (backend.region_name, record.endpoint_name)
+        key = _key(backend, record)
         with self._lock:
             old = self._fleets.get(key)
             self._fleets[key] = fleet
@@ -335,6 +338,10 @@ class Manager:
             record.endpoint_status = status
             record.last_modified_time = utcnow()
             self.app.changed("sagemaker", backend.account_id, backend.region_name)
+
+
+def _key(backend, record) -> tuple[str, str, str]:
+    return backend.account_id, backend.region_name, record.endpoint_name
 
 
 def _reason(variant: str, instance: Instance) -> str:

@@ -12,7 +12,7 @@ COUNTS = ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "Invocati
 
 
 class Metrics:
-    """Sums by region, endpoint and variant; `publish` moves them to CloudWatch as one datum a metric."""
+    """Sums by account and region, endpoint and variant; `publish` moves them to CloudWatch as one datum a metric."""
 
     def __init__(self, app):
         self.app = app
@@ -20,11 +20,11 @@ class Metrics:
         self._sums: dict = defaultdict(lambda: defaultdict(list))
 
     def add(
-        self, region: str, endpoint: str, variant: str, status: int, model: float, overhead: float
+        self, place: tuple[str, str], endpoint: str, variant: str, status: int, model: float, overhead: float
     ) -> None:
         """One invocation: the HTTP status (of the model, or of the refusal) and both latencies in seconds."""
         with self._lock:
-            sums = self._sums[region, endpoint, variant]
+            sums = self._sums[place, endpoint, variant]
             sums["Invocations"].append(1)
             sums["Invocation4XXErrors"].append(int(400 <= status < 500))
             sums["Invocation5XXErrors"].append(int(status >= 500))
@@ -36,7 +36,7 @@ class Metrics:
         with self._lock:
             sums, self._sums = self._sums, defaultdict(lambda: defaultdict(list))
         now = datetime.now(UTC).replace(tzinfo=None)
-        for (region, endpoint, variant), metrics in sums.items():
+        for (place, endpoint, variant), metrics in sums.items():
             dimensions = [
                 {"Name": "EndpointName", "Value": endpoint},
                 {"Name": "VariantName", "Value": variant},
@@ -58,7 +58,7 @@ class Metrics:
             ]
             try:
                 with self.app.lock:
-                    self.app.backend("cloudwatch", region=region).put_metric_data(NAMESPACE, data)
-                    self.app.changed("cloudwatch", region=region)
+                    self.app.backend("cloudwatch", *place).put_metric_data(NAMESPACE, data)
+                    self.app.changed("cloudwatch", *place)
             except Exception:
                 log.exception("the metrics of endpoint %s cannot be written", endpoint)
