@@ -225,3 +225,65 @@ def test_making_a_definition_with_no_credentials_and_no_network(server, tmp_path
     monkeypatch.setenv("HOME", str(tmp_path))  # no configuration, no credentials file
     code = f"DUMMY = {DUMMY_ACCESS_KEY!r}\n" + DEFINE
     assert "DONE" in run_sdk(server, tmp_path, code, before=CUT)
+
+
+OTHERS = """
+from sagemaker.mlops.workflow.callback_step import CallbackOutput, CallbackOutputTypeEnum, CallbackStep
+from sagemaker.mlops.workflow.check_job_config import CheckJobConfig
+from sagemaker.mlops.workflow.clarify_check_step import *
+from sagemaker.mlops.workflow.cleanup_step import CleanupStep
+from sagemaker.mlops.workflow.emr_step import EMRStep, EMRStepConfig
+from sagemaker.mlops.workflow.for_each_step import CurrentItem, ForEachStep
+from sagemaker.mlops.workflow.pipeline_experiment_config import PipelineExperimentConfigProperties
+from sagemaker.mlops.workflow.quality_check_step import DataQualityCheckConfig, QualityCheckStep
+from sagemaker.mlops.workflow.retry import *
+from sagemaker.mlops.workflow.step_dependency import StepDependency, TriggerCondition
+
+tell = FailStep(name="Tell", error_message=Join(on=" ", values=[
+    PipelineExperimentConfigProperties.EXPERIMENT_NAME, ExecutionVariables.PIPELINE_NAME]))
+callback = CallbackStep(name="Callback", sqs_queue_url="https://sqs.us-east-1.amazonaws.com/123456789012/q",
+                        inputs={"run": ExecutionVariables.PIPELINE_EXECUTION_ID},
+                        outputs=[CallbackOutput(output_name="o", output_type=CallbackOutputTypeEnum.String)])
+emr = EMRStep(name="Emr", display_name="e", description="d", cluster_id="j-1",
+              step_config=EMRStepConfig(jar="s3://b/x.jar", args=["--x"]), depends_on=[callback])
+job = CheckJobConfig(role=role, instance_count=1, instance_type="ml.m5.large", sagemaker_session=session)
+quality = QualityCheckStep(name="Quality", check_job_config=job, skip_check=False, quality_check_config=
+    DataQualityCheckConfig(baseline_dataset=f"s3://{bucket}/pipe/train/train.csv", output_s3_uri=f"s3://{bucket}/quality",
+                           dataset_format={"csv": {"header": True}}))
+each = ForEachStep(name="Each", iterable_items=[1, 2], max_concurrency=1, for_each_body=[
+    CallbackStep(name="Inner", sqs_queue_url="https://q", inputs={"item": CurrentItem()}, outputs=[])])
+train = training_step("Train", score=0.5)
+train.add_retry_policy(SageMakerJobStepRetryPolicy(
+    exception_types=[SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT], max_attempts=3, interval_seconds=1))
+train.add_retry_policy(StepRetryPolicy(exception_types=[StepExceptionTypeEnum.THROTTLING], expire_after_mins=5))
+notify = FailStep(name="Notify", depends_on=[StepDependency(train, TriggerCondition.FAILED)])
+value = train.properties.TrainingJobStatus
+nested = ConditionStep(name="Nested", conditions=[
+    ConditionOr([ConditionNot(ConditionEquals(left=value, right="Completed")),
+                 ConditionIn(value=value, in_values=["Failed", "Completed"])]),
+    ConditionLessThan(left=1, right=2), ConditionLessThanOrEqualTo(left=1, right=2),
+    ConditionGreaterThan(left=2, right=1)], if_steps=[], else_steps=[FailStep(name="Never")])
+pipeline = Pipeline(name="Others", steps=[tell, callback, emr, quality, each, train, notify, nested],
+                    sagemaker_session=session)
+pipeline.upsert(role_arn=role, tags=[{"Key": "a", "Value": "1"}])
+pipeline.upsert(role_arn=role, tags=[{"Key": "b", "Value": "2"}])
+arn = pipeline.describe()["PipelineArn"]
+assert {t["Key"] for t in sm.list_tags(ResourceArn=arn)["Tags"]} >= {"a", "b"}
+try:
+    pipeline.start()
+    raise AssertionError("it started")
+except sm.exceptions.ClientError as error:
+    message = error.response["Error"]["Message"]
+for named in ("'Callback' (Callback)", "'Emr' (EMR)", "'Quality' (QualityCheck)", "'Each' (ForEach)"):
+    assert named in message, message
+pipeline = Pipeline(name="OthersThatRun", steps=[train, notify, nested], sagemaker_session=session)
+steps = finish(pipeline)
+assert steps["Nested"]["Metadata"]["Condition"]["Outcome"] == "True" and set(steps) == {"Train", "Nested"}
+steps = finish(Pipeline(name="OthersTell", steps=[tell], sagemaker_session=session), "Failed")
+assert steps["Tell"]["FailureReason"] == "OthersTell OthersTell"
+print("DONE")
+"""
+
+
+def test_every_other_step_class_is_run_or_refused_by_name(server, tmp_path):
+    assert "DONE" in run_sdk(server, tmp_path, OTHERS)

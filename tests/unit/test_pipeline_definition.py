@@ -95,6 +95,10 @@ def parameter(kind="String", **more):
         ),
         (text(fail("a", {"Get": "Execution.Day"})), "'Execution.Day' is no execution variable"),
         (text(fail("a", {"Get": "Weather"})), "'Weather' cannot be read"),
+        (
+            text(fail("a", {"Get": "PipelineExperimentConfig.TrialName"})),
+            "TrialName of the PipelineExperimentConfig, which the definition does not have",
+        ),
         (text(fail("a", {"Std:Upper": {}})), "the function 'Std:Upper' is not known"),
         (text(fail("a", {"Std:Join": {"On": "/"}})), "Std:Join needs a list of Values"),
         (text(fail("a", {"Std:JsonGet": {"Path": "x"}})), "needs either a PropertyFile or an S3Uri"),

@@ -55,10 +55,12 @@ class Step:
 
 @dataclass
 class Definition:
-    """A valid definition. `steps` in the order of the text, a condition's branches behind it."""
+    """A valid definition. `steps` in the order of the text, a condition's branches behind it. `experiment`:
+    the PipelineExperimentConfig; no experiment is made here, but steps may refer to its names."""
 
     parameters: dict[str, Parameter]
     steps: dict[str, Step]
+    experiment: dict[str, Any] = field(default_factory=dict)
 
 
 def _load(text: str) -> dict[str, Any]:
@@ -117,9 +119,12 @@ def _collect(raw_steps: Any, branch: tuple[str, bool] | None, found: dict[str, S
 
 
 def _own_expressions(step: Step) -> Any:
-    """What the step itself evaluates: of a condition its conditions, not its branches."""
+    """What the step itself evaluates: of a condition its conditions, not its branches; of a ForEach step, which
+    is not emulated, the items and not the body, whose expressions have a meaning only in there."""
     if step.type == "Condition":
         return step.arguments.get("Conditions")
+    if step.type == "ForEach":
+        return step.arguments.get("IterableItems")
     return [step.raw.get("Arguments"), step.raw.get("FunctionArn")]
 
 
@@ -144,6 +149,13 @@ def _depends_on(step: Step, steps: dict[str, Step]) -> None:
 
 def _refer(step: Step, reference: Reference, definition: Definition) -> None:
     if reference.kind == "Execution":
+        return
+    if reference.kind == "PipelineExperimentConfig":
+        if reference.name not in definition.experiment:
+            raise InvalidDefinition(
+                f"the step '{step.name}' refers to {reference.name} of the PipelineExperimentConfig, which the "
+                "definition does not have"
+            )
         return
     if reference.kind == "Parameters":
         if reference.name not in definition.parameters:
@@ -205,7 +217,10 @@ def _check_step(step: Step) -> None:
 def parse(text: str) -> Definition:
     """The definition of a JSON text. Raises `InvalidDefinition` with the first thing that is wrong."""
     data = _load(text)
-    definition = Definition(_parameters(data.get("Parameters")), {})
+    experiment = data.get("PipelineExperimentConfig") or {}
+    if not isinstance(experiment, dict):
+        raise InvalidDefinition("PipelineExperimentConfig must be an object")
+    definition = Definition(_parameters(data.get("Parameters")), {}, experiment)
     _collect(data["Steps"], None, definition.steps)
     for step in definition.steps.values():
         try:

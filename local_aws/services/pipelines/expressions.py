@@ -29,7 +29,8 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True)
 class Reference:
-    """What a `Get` names. `kind`: Parameters, Execution, Steps or PropertyFiles (of the step `name`)."""
+    """What a `Get` names. `kind`: Parameters, Execution, PipelineExperimentConfig, Steps or PropertyFiles (of
+    the step `name`)."""
 
     kind: str
     name: str
@@ -53,6 +54,8 @@ def parse_get(text: str) -> Reference:
         if rest not in EXECUTION_VARIABLES:
             known = ", ".join(EXECUTION_VARIABLES)
             raise ExpressionError(f"'{text}' is no execution variable; there are {known}")
+        return Reference(kind, rest)
+    if kind == "PipelineExperimentConfig" and rest in ("ExperimentName", "TrialName"):
         return Reference(kind, rest)
     if kind == "Steps" and rest:
         name, _, path = rest.partition(".")
@@ -110,6 +113,8 @@ class Values(Protocol):
 
     def execution(self, name: str) -> str: ...
 
+    def experiment(self, name: str) -> Any: ...
+
     def properties(self, step: str) -> dict[str, Any]: ...
 
     def property_file(self, step: str, name: str) -> Any: ...
@@ -131,6 +136,8 @@ def _get(reference: Reference, values: Values) -> Any:
         return values.parameter(reference.name)
     if reference.kind == "Execution":
         return values.execution(reference.name)
+    if reference.kind == "PipelineExperimentConfig":
+        return values.experiment(reference.name)
     if reference.kind == "PropertyFiles":
         return values.property_file(reference.name, reference.path)
     try:

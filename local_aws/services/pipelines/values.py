@@ -6,7 +6,7 @@ from typing import Any
 
 from local_aws.server.s3access import NoSuchObject, S3Access, split_uri
 from local_aws.services.pipelines.definition import Definition
-from local_aws.services.pipelines.expressions import ExpressionError
+from local_aws.services.pipelines.expressions import ExpressionError, resolve
 from local_aws.services.pipelines.paths import PathError, look_up
 from local_aws.services.pipelines.records import Execution
 
@@ -39,6 +39,9 @@ class ExecutionValues:
             "PipelineExecutionId": run.id,
             "PipelineExecutionArn": run.arn,
         }[name]
+
+    def experiment(self, name: str) -> Any:
+        return resolve(self._definition.experiment[name], self)
 
     def properties(self, step: str) -> dict[str, Any]:
         record = self._execution.steps.get(step)
