@@ -9,9 +9,9 @@ import json
 import re
 from typing import Any
 
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
 from moto.iam import models as iam
+from moto.sts.exceptions import STSClientError
 from moto.sts.models import sts_backends
 from moto.sts.responses import TokenResponse
 
@@ -95,7 +95,7 @@ def _assume_role(plain: Any) -> Any:
             except iam.NotFoundException:
                 role = None
         if role is None or not trusts(role.assume_role_policy_document, self.current_account, caller):
-            raise ServiceException(
+            raise STSClientError(
                 "AccessDenied",
                 f"User: {shown} is not authorized to perform: sts:AssumeRole on resource: {arn}",
             )

@@ -30,6 +30,7 @@ def start(
 
 
 def register(app: LocalAwsApp) -> None:
+    from local_aws.services.codebuild import on_finished
     from local_aws.services.codepipeline import control, responses
     from local_aws.services.codepipeline.engine import Engine
     from local_aws.services.codepipeline.starting import start_after_push
@@ -38,10 +39,6 @@ def register(app: LocalAwsApp) -> None:
     app.events.listen(lambda event: start_after_push(app.codepipeline, event))
     actions = responses.install(app.codepipeline) + control.install(app.codepipeline)
     provides(*(f"codepipeline:{action}" for action in actions))
-    try:
-        from local_aws.services.codebuild import on_finished
-    except ImportError:
-        return
     on_finished(
         lambda build_id, status, account, region: app.codepipeline.mailbox.post(("build", build_id), status)
     )

@@ -6,9 +6,9 @@ Source: CodePipeline user guide, "AWS CodeBuild build and test action reference"
 import json
 
 from botocore.exceptions import ClientError
+from moto.core.exceptions import JsonRESTError
 
 from local_aws.services.codepipeline.actions.base import ActionFailed, Context, failed_call
-from local_aws.services.codepipeline.messages import Closed
 
 _LONGEST = 8 * 3600 + 600.0  # CodeBuild's own limit is eight hours
 
@@ -45,24 +45,20 @@ def codebuild(action: Context) -> None:
             action.account,
             action.region,
             source_zip=places.pop(primary),
+            source_version=action.run.inputs[primary].get("revision"),
             secondary=places,
             output={name: (place["bucket"], place["key"]) for name, place in outputs.items()},
             env=_environment(action),
             initiator=f"codepipeline/{action.execution.pipeline}",
         )
-    except ClientError as error:
-        raise failed_call(error, f"The build of {project} cannot be started") from error
-    except ActionFailed:
-        raise
-    except Exception as error:
-        raise ActionFailed("JobFailed", f"The build of {project} cannot be started: {error}") from error
+    except JsonRESTError as error:
+        raise ActionFailed(
+            "JobFailed", f"Error calling startBuild for {project}: {error.error_type}: {error.message}"
+        ) from error
     action.run.external_id = build_id
     _link(action, build_id)
     action.changed()
-    try:
-        action.wait(("build", build_id), _LONGEST)
-    except Closed:
-        raise
+    action.wait(("build", build_id), _LONGEST)
     build = _link(action, build_id)
     exported = build.get("exportedEnvironmentVariables") or []
     action.run.variables = {one["name"]: one["value"] for one in exported}

@@ -1,0 +1,202 @@
+"""Two accounts in one local AWS: a tooling account with the pipeline, a development account that it deploys to."""
+
+import json
+import os
+import signal
+import uuid
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from codepipeline_helpers import Pipelines, make_role, until
+from conftest import clients_of, running_server
+
+from local_aws.config import ACCOUNT_ID
+
+DEV = "210987654321"
+
+
+def clients_with(endpoint_url, key, secret="any", token=None):
+    """Clients that sign with these credentials. A key id that is an account's number acts as that account."""
+    made = clients_of(endpoint_url)
+
+    class Clients:
+        def __getattr__(self, name):
+            client = boto3.client(
+                name.replace("_", "-"), endpoint_url=made.url, region_name="us-east-1",
+                aws_access_key_id=key, aws_secret_access_key=secret, aws_session_token=token,
+            )  # fmt: skip
+            setattr(self, name, client)
+            return client
+
+    return Clients()
+
+
+def assumed(aws, endpoint_url, role, session="test"):
+    given = aws.sts.assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
+    return clients_with(endpoint_url, given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+
+@pytest.fixture(scope="module")
+def dev(server):
+    return clients_with(server.endpoint_url, DEV)
+
+
+@pytest.fixture
+def name():
+    return f"acc-{uuid.uuid4().hex[:10]}"
+
+
+def root(account):
+    return {"AWS": f"arn:aws:iam::{account}:root"}
+
+
+def test_records_of_one_account_are_not_those_of_another(aws, dev, name):
+    dev.sagemaker.create_model_package_group(ModelPackageGroupName=name)
+    aws.ssm.put_parameter(Name=f"/{name}", Value="tooling", Type="String")
+    dev.ssm.put_parameter(Name=f"/{name}", Value="dev", Type="String")
+    assert dev.sts.get_caller_identity()["Account"] == DEV
+    assert aws.sts.get_caller_identity()["Account"] == ACCOUNT_ID
+    with pytest.raises(ClientError, match="does not exist"):
+        aws.sagemaker.describe_model_package_group(ModelPackageGroupName=name)
+    assert aws.ssm.get_parameter(Name=f"/{name}")["Parameter"]["Value"] == "tooling"
+    assert dev.ssm.get_parameter(Name=f"/{name}")["Parameter"]["Value"] == "dev"
+
+
+def test_an_assumed_role_acts_in_its_own_account(aws, dev, server, name):
+    role = make_role(dev, name, root(ACCOUNT_ID))
+    as_dev = assumed(aws, server.endpoint_url, role)
+    identity = as_dev.sts.get_caller_identity()
+    assert identity["Account"] == DEV
+    assert identity["Arn"] == f"arn:aws:sts::{DEV}:assumed-role/{name}/test"
+    as_dev.sagemaker.create_model_package_group(ModelPackageGroupName=name)
+    assert dev.sagemaker.describe_model_package_group(ModelPackageGroupName=name)
+
+
+@pytest.mark.parametrize("principal", [root("999999999999"), {"Service": "codebuild.amazonaws.com"}])
+def test_a_role_that_does_not_trust_the_caller_cannot_be_assumed(aws, dev, name, principal):
+    role = make_role(dev, name, principal)
+    with pytest.raises(ClientError) as caught:
+        aws.sts.assume_role(RoleArn=role, RoleSessionName="test")
+    assert caught.value.response["Error"] == {
+        "Type": "Sender",
+        "Code": "AccessDenied",
+        "Message": f"User: arn:aws:iam::{ACCOUNT_ID}:root is not authorized to perform: sts:AssumeRole on "
+        f"resource: {role}",
+    }
+
+
+def test_a_role_that_trusts_another_role_only_knows_that_one(aws, dev, server, name):
+    trusted = make_role(aws, f"{name}-trusted", root(ACCOUNT_ID))
+    other = make_role(aws, f"{name}-other", root(ACCOUNT_ID))
+    role = make_role(dev, name, {"AWS": trusted})
+    assert assumed(assumed(aws, server.endpoint_url, trusted), server.endpoint_url, role)
+    with pytest.raises(ClientError, match=f"assumed-role/{name}-other/test is not authorized"):
+        assumed(assumed(aws, server.endpoint_url, other), server.endpoint_url, role)
+
+
+def test_a_role_that_does_not_exist_cannot_be_assumed(aws, name):
+    with pytest.raises(ClientError, match="is not authorized to perform: sts:AssumeRole"):
+        aws.sts.assume_role(RoleArn=f"arn:aws:iam::{DEV}:role/{name}", RoleSessionName="test")
+
+
+def queue_of(clients, account, name):
+    url = clients.sqs.create_queue(QueueName=name)["QueueUrl"]
+    return url, f"arn:aws:sqs:us-east-1:{account}:{name}"
+
+
+def rule(clients, name, pattern, target):
+    clients.events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    clients.events.put_targets(Rule=name, Targets=[{"Id": "1", **target}])
+
+
+class TestEventBuses:
+    """A model is approved in the development account; the tooling account hears of it."""
+
+    def put(self, dev, name):
+        entry = {"Source": f"lab.{name}", "DetailType": "Approved", "Detail": "{}"}
+        return dev.events.put_events(Entries=[entry])["Entries"][0]["EventId"]
+
+    def test_an_event_reaches_the_bus_of_another_account_that_permits_it(self, aws, dev, name):
+        url, queue = queue_of(aws, ACCOUNT_ID, name)
+        rule(aws, name, {"source": [f"lab.{name}"], "account": [DEV]}, {"Arn": queue})
+        bus = f"arn:aws:events:us-east-1:{ACCOUNT_ID}:event-bus/default"
+        rule(dev, name, {"source": [f"lab.{name}"]}, {"Arn": bus})
+        aws.events.put_permission(
+            EventBusName="default", Action="events:PutEvents", Principal=DEV, StatementId=name
+        )
+        event_id = self.put(dev, name)
+        message = until(lambda: aws.sqs.receive_message(QueueUrl=url).get("Messages"))[0]
+        event = json.loads(message["Body"])
+        assert (event["id"], event["account"]) == (event_id, DEV)
+        aws.events.remove_permission(StatementId=name, EventBusName="default")
+
+    def test_without_permission_the_event_is_in_the_dead_letter_queue(self, aws, dev, name):
+        bus = aws.events.create_event_bus(Name=name)["EventBusArn"]
+        url, queue = queue_of(dev, DEV, name)
+        rule(dev, name, {"source": [f"lab.{name}"]}, {"Arn": bus, "DeadLetterConfig": {"Arn": queue}})
+        self.put(dev, name)
+        message = until(
+            lambda: dev.sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages")
+        )[0]
+        assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+    def test_put_events_to_the_bus_of_another_account(self, aws, dev, name):
+        bus = aws.events.create_event_bus(Name=name)["EventBusArn"]
+        entry = {"Source": "lab", "DetailType": "t", "Detail": "{}", "EventBusName": bus}
+        with pytest.raises(ClientError, match="not authorized to perform: events:PutEvents") as caught:
+            dev.events.put_events(Entries=[entry])
+        assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+        statement = {
+            "Sid": "dev",
+            "Effect": "Allow",
+            "Principal": root(DEV),
+            "Action": "events:PutEvents",
+            "Resource": bus,
+        }
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
+        aws.events.put_permission(EventBusName=name, Policy=json.dumps(policy))
+        assert dev.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+class TestPipeline:
+    """The pipeline of the tooling account deploys with a role of the development account."""
+
+    @pytest.fixture
+    def pipes(self, aws):
+        pipes = Pipelines(aws)
+        pipes.put_source(**{"a.txt": "hello"})
+        return pipes
+
+    def test_an_action_with_a_role_of_another_account_acts_there(self, pipes, aws, dev, name):
+        dev.s3.create_bucket(Bucket=name)
+        role = make_role(dev, name, {"AWS": pipes.role})
+        deploy = pipes.deploy(roleArn=role)
+        deploy["configuration"]["BucketName"] = name
+        wanted = pipes.create([pipes.source()], [deploy])
+        assert pipes.wait(wanted)["status"] == "Succeeded"
+        assert dev.s3.get_object(Bucket=name, Key="out/Deploy/a.txt")["Body"].read() == b"hello"
+        assert pipes.runs(wanted)[0]["input"]["roleArn"] == role
+
+    def test_the_role_must_trust_the_pipeline(self, pipes, dev, name):
+        role = make_role(dev, name, root("999999999999"))
+        found = pipes.wait(pipes.create([pipes.source()], [pipes.deploy(roleArn=role)]))
+        assert found["status"] == "Failed"
+        assert f"is not authorized to perform: sts:AssumeRole on resource: {role}" in found["statusSummary"]
+        assert pipes.action_state("Stage1", "Deploy")["errorDetails"]["code"] == "PermissionError"
+
+
+@pytest.mark.slow
+def test_credentials_of_an_assumed_role_outlive_a_kill(tmp_path):
+    with running_server(tmp_path / "home") as local:
+        aws, dev = clients_of(local.endpoint_url), clients_with(local.endpoint_url, DEV)
+        role = make_role(dev, "deploy", root(ACCOUNT_ID))
+        given = aws.sts.assume_role(RoleArn=role, RoleSessionName="before")["Credentials"]
+        dev.ssm.put_parameter(Name="/where", Value="dev", Type="String")
+        os.kill(local.pid, signal.SIGKILL)
+    with running_server(tmp_path / "home") as local:
+        again = clients_with(
+            local.endpoint_url, given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+        )
+        assert again.sts.get_caller_identity()["Arn"].endswith("assumed-role/deploy/before")
+        assert again.ssm.get_parameter(Name="/where")["Parameter"]["Value"] == "dev"
