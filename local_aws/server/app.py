@@ -32,6 +32,7 @@ SERVICES = [
     "local_aws.services.training",
     "local_aws.services.processing",
     "local_aws.services.tuning",
+    "local_aws.services.transform",
     "local_aws.services.pipelines",
     "local_aws.services.codecommit",
     "local_aws.services.codebuild",

@@ -128,6 +128,7 @@ def test_a_raised_error_is_the_payload(aws, create):
     assert any(line.startswith("[ERROR] KeyError: 'label'\nTraceback") for line in log_of(aws, name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "handler", "kind", "message"),
     [
@@ -170,6 +171,7 @@ def test_the_timeout_is_real(aws, create):
     assert log_of(aws, name)[-1].endswith("Status: timeout")
 
 
+@pytest.mark.slow
 def test_a_function_calls_aws_and_another_function(aws, create, bucket):
     inner = create("def handler(event, context):\n    return event['n'] + 1\n")
     outer = create(
@@ -200,6 +202,7 @@ def test_dry_run_runs_nothing(aws, create):
         aws.logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")
 
 
+@pytest.mark.slow
 def test_update_function_code_and_configuration(aws, create, bucket):
     name = create("def handler(event, context):\n    return 1\n")
     assert invoke(aws, name)[1] == 1
@@ -212,6 +215,7 @@ def test_update_function_code_and_configuration(aws, create, bucket):
     assert invoke(aws, name)[1] == "2"
 
 
+@pytest.mark.slow
 def test_versions_and_aliases(aws, create):
     name = create("def handler(event, context):\n    return [1, context.function_version]\n")
     version = aws.awslambda.publish_version(FunctionName=name)["Version"]

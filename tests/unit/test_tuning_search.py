@@ -28,7 +28,7 @@ def parsed(integers=(), continuous=(), categorical=()):
 scales = st.sampled_from(["Linear", "Logarithmic", "ReverseLogarithmic", "Auto"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data(), scales, st.floats(0, 1))
 def test_a_continuous_value_is_in_its_range_and_finds_its_place_again(data, scale, position):
     low, high = {
@@ -46,7 +46,7 @@ def test_a_continuous_value_is_in_its_range_and_finds_its_place_again(data, scal
         assert parameter.encode(repr(value))[0] == pytest.approx(position, abs=1e-3)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(-1000, 1000), st.integers(0, 500), st.floats(0, 1))
 def test_an_integer_is_in_its_range(low, width, position):
     (parameter,) = parsed([integer(low, low + width, "Linear")])
@@ -102,7 +102,7 @@ def mixed():
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.sampled_from(["Random", "Bayesian"]), st.integers(0, 2**31), st.integers(1, 25))
 def test_the_same_seed_gives_the_same_search(strategy, seed, count):
     def search():

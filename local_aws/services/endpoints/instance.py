@@ -72,6 +72,11 @@ class Instance:
         return self._port is not None
 
     @property
+    def settled(self) -> bool:
+        """True once it was ready, or has failed to become so."""
+        return self._settled.is_set()
+
+    @property
     def pid(self) -> int | None:
         process = self._process
         return process.pid if process else None

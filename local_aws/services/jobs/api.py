@@ -62,8 +62,9 @@ class JobApi:
         jobs = self.jobs(account, region)
         if name in jobs:
             raise self.kind.taken(arn, self.kind.words)
-        job = jobs[name] = self.record(self.kind.name, name, arn, region, request)
+        job = self.record(self.kind.name, name, arn, region, request)
         self.runner.begin(job)
+        jobs[name] = job
         self.runner.submit(job)
         return job
 

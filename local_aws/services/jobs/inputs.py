@@ -55,6 +55,22 @@ def _by_manifest(s3: S3Access, uri: str) -> list[tuple[str, S3Object]]:
     return found
 
 
+def find(s3: S3Access, source: dict[str, Any], region: str, role: str) -> list[tuple[str, S3Object]]:
+    """The objects of an `S3DataSource` with S3DataType S3Prefix or ManifestFile, and their names below it.
+
+    Raises `JobFailed` in AWS's words when there are none.
+    """
+    uri = source["S3Uri"]
+    try:
+        listing = _by_manifest if source.get("S3DataType") == "ManifestFile" else _by_prefix
+        found = listing(s3, uri)
+    except (NoSuchObject, ValueError):
+        found = []
+    if not found:
+        raise no_objects(uri, region, role)
+    return found
+
+
 def download(
     s3: S3Access,
     source: dict[str, Any],
@@ -72,13 +88,7 @@ def download(
     """
     uri = source["S3Uri"]
     target.mkdir(parents=True, exist_ok=True)
-    try:
-        listing = _by_manifest if source.get("S3DataType") == "ManifestFile" else _by_prefix
-        found = listing(s3, uri)
-    except (NoSuchObject, ValueError):
-        raise no_objects(uri, region, role) from None
-    if not found:
-        raise no_objects(uri, region, role)
+    found = find(s3, source, region, role)
     if source.get("S3DataDistributionType") == "ShardedByS3Key":
         found = found[host::hosts]
     root = target.resolve()

@@ -118,7 +118,7 @@ class JobRunner:
         raise NotImplementedError
 
     def begin(self, job: Job) -> None:
-        """Complete the record of a job that has just been created."""
+        """Complete the record of a job that is about to be created; may refuse it."""
 
     def stopping(self, job: Job) -> None:
         """Complete the record of a job that has just been asked to stop."""
