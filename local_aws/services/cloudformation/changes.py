@@ -100,7 +100,8 @@ class Plan:
         return self._stack.resources[name].physical_id
 
     def _attribute(self, name: str, attribute: str) -> Any:
-        if name in self._planned or name not in self._stack.resources:
+        change = self._planned.get(name)
+        if name not in self._stack.resources or (change and "Properties" in change.scope):
             return Unknown((name, attribute))
         try:
             return attribute_of(self._stack.resources[name], attribute)
