@@ -1,9 +1,10 @@
-"""Runs a few lines against the SDK's own workflow classes in a process of their own, as a notebook would.
+"""Runs a few lines against the SDK's own workflow classes in another process, as a notebook would.
 
 `PROLOGUE` gives them a pipeline session, a role, an image, sources of a training, an evaluation and an
 inference script, and short forms: `trainer`, `training_step`, `evaluation_step`, `finish`.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -108,16 +109,57 @@ def predict_fn(data, model):
 """
 
 
-def run_sdk(server, folder, code, seconds=120, before=""):
-    """Its standard output; an error of the code fails the test. `before`: what runs first of all."""
-    source = folder / "source"
-    (source / "train").mkdir(parents=True)
-    (source / "serve").mkdir()
-    (source / "train" / "train.py").write_text(TRAIN)
-    (source / "evaluate.py").write_text(EVALUATE)
-    (source / "serve" / "inference.py").write_text(INFERENCE)
-    command = [sys.executable, "-c", before + PROLOGUE + code, str(server.home), str(source)]
-    env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=env, cwd=folder)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+# Reads codes as JSON lines, runs each in a copy of the prologue's names, answers with its error or null.
+WORKER = """
+import json, sys, traceback
+answers = open(int(sys.argv[3]), "w")
+for line in sys.stdin:
+    names, error = {**globals(), "__name__": "scenario"}, None
+    try:
+        exec(compile(json.loads(line), "scenario", "exec"), names)
+    except BaseException:
+        error = traceback.format_exc()
+    answers.write(json.dumps(error) + chr(10))
+    answers.flush()
+"""
+
+
+class SdkProcess:
+    """A process in which the SDK is imported once. `run(code)` runs code after the prologue; an error in it
+    fails the test. `before`: what the process runs first of all."""
+
+    def __init__(self, server, folder, before="", environment=()):
+        source = folder / "source"
+        (source / "train").mkdir(parents=True)
+        (source / "serve").mkdir()
+        (source / "train" / "train.py").write_text(TRAIN)
+        (source / "evaluate.py").write_text(EVALUATE)
+        (source / "serve" / "inference.py").write_text(INFERENCE)
+        reader, writer = os.pipe()
+        self._log = folder / "sdk.log"
+        env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")} | dict(environment)
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", before + PROLOGUE + WORKER, str(server.home), str(source), str(writer)],
+            stdin=subprocess.PIPE,
+            stdout=self._log.open("w"),
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=folder,
+            env=env,
+            pass_fds=[writer],
+        )
+        os.close(writer)
+        self._answers = os.fdopen(reader)
+
+    def run(self, code):
+        self._process.stdin.write(json.dumps(code) + "\n")
+        self._process.stdin.flush()
+        answer = self._answers.readline()
+        assert answer, "the process ended: " + self._log.read_text()[-3000:]
+        error = json.loads(answer)
+        assert error is None, error + self._log.read_text()[-2000:]
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait(30)
+        self._answers.close()

@@ -2,11 +2,19 @@
 they are."""
 
 import pytest
-from pipeline_sdk import run_sdk
+from pipeline_sdk import SdkProcess
 
 from local_aws.config import DUMMY_ACCESS_KEY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # importing the SDK alone takes seconds
+
+
+@pytest.fixture(scope="module")
+def sdk(server, tmp_path_factory):
+    process = SdkProcess(server, tmp_path_factory.mktemp("sdk"))
+    yield process
+    process.close()
+
 
 REGISTER = """
 from sagemaker.serve.model_builder import ModelBuilder
@@ -44,12 +52,11 @@ assert version["ModelApprovalStatus"] == "PendingManualApproval"
 steps = finish(pipeline, "Failed", parameters={"Score": 0.25})
 assert finish.execution.describe()["FailureReason"] == "macro-F1 0.25 is below 0.7"
 assert "Register" not in steps
-print("DONE")
 """
 
 
-def test_register_model_in_a_local_pipeline(server, tmp_path):
-    assert "DONE" in run_sdk(server, tmp_path, REGISTER)
+def test_register_model_in_a_local_pipeline(sdk):
+    sdk.run(REGISTER)
 
 
 METRIC = """
@@ -62,12 +69,11 @@ pipeline = Pipeline(name="OnAMetric", parameters=[score], steps=[train, check], 
 assert finish(pipeline)["Check"]["Metadata"]["Condition"]["Outcome"] == "True"
 steps = finish(pipeline, "Failed", parameters={"Score": 0.25})
 assert steps["Low"]["FailureReason"] == "only 0.25", steps
-print("DONE")
 """
 
 
-def test_a_condition_on_a_training_jobs_final_metric_data_list(server, tmp_path):
-    assert "DONE" in run_sdk(server, tmp_path, METRIC)
+def test_a_condition_on_a_training_jobs_final_metric_data_list(sdk):
+    sdk.run(METRIC)
 
 
 REPACK = """
@@ -91,12 +97,11 @@ home, key = container["ModelDataUrl"][5:].split("/", 1)
 with tarfile.open(fileobj=io.BytesIO(s3.get_object(Bucket=home, Key=key)["Body"].read())) as tar:
     names = [name.removeprefix("./") for name in tar.getnames()]
 assert "model.json" in names and "code/inference.py" in names, names
-print("DONE")
 """
 
 
-def test_a_model_step_with_its_repack_step(server, tmp_path):
-    assert "DONE" in run_sdk(server, tmp_path, REPACK)
+def test_a_model_step_with_its_repack_step(sdk):
+    sdk.run(REPACK)
 
 
 MODEL = """
@@ -115,12 +120,11 @@ made = sm.describe_model(ModelName=arn.split("/")[1])
 job = sm.describe_training_job(TrainingJobName=steps["Train"]["Metadata"]["TrainingJob"]["Arn"].split("/")[1])
 assert made["PrimaryContainer"]["ModelDataUrl"] == job["ModelArtifacts"]["S3ModelArtifacts"]
 assert steps["Tell"]["FailureReason"] == f"made {made['ModelName']} of {made['PrimaryContainer']['ModelDataUrl']}"
-print("DONE")
 """
 
 
-def test_referring_to_a_model_that_an_earlier_step_made(server, tmp_path):
-    assert "DONE" in run_sdk(server, tmp_path, MODEL)
+def test_referring_to_a_model_that_an_earlier_step_made(sdk):
+    sdk.run(MODEL)
 
 
 LAMBDA = """
@@ -146,12 +150,11 @@ steps = finish(pipeline)
 said = {o["Name"]: o["Value"] for o in steps["Double"]["Metadata"]["Lambda"]["OutputParameters"]}
 assert said == {"doubled": "42", "word": finish.execution.arn.rsplit("/", 1)[1]}, said
 assert finish(pipeline, "Failed", parameters={"Number": 2})["Wrong"]["FailureReason"] == "got 4"
-print("DONE")
 """
 
 
-def test_a_lambda_step(server, tmp_path):
-    assert "DONE" in run_sdk(server, tmp_path, LAMBDA)
+def test_a_lambda_step(sdk):
+    sdk.run(LAMBDA)
 
 
 TUNE = """
@@ -173,12 +176,11 @@ answer = sm.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)
 winner = answer["BestTrainingJob"]["TrainingJobName"]
 assert steps["Tell"]["FailureReason"].startswith(winner + " s3://"), steps["Tell"]
 assert f"/{winner}/output/model.tar.gz" in steps["Tell"]["FailureReason"]
-print("DONE")
 """
 
 
-def test_a_tuning_step(server, tmp_path):
-    assert "DONE" in run_sdk(server, tmp_path, TUNE)
+def test_a_tuning_step(sdk):
+    sdk.run(TUNE)
 
 
 CUT = """
@@ -217,14 +219,16 @@ assert sorted(step["Name"] for step in made["Steps"]) == ["Evaluate", "Register"
 assert not tried, tried
 import boto3
 assert boto3.Session().get_credentials().access_key.startswith(DUMMY)
-print("DONE")
 """
 
 
-def test_making_a_definition_with_no_credentials_and_no_network(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))  # no configuration, no credentials file
-    code = f"DUMMY = {DUMMY_ACCESS_KEY!r}\n" + DEFINE
-    assert "DONE" in run_sdk(server, tmp_path, code, before=CUT)
+def test_making_a_definition_with_no_credentials_and_no_network(server, tmp_path):
+    home = {"HOME": str(tmp_path)}  # no configuration, no credentials file
+    process = SdkProcess(server, tmp_path, before=CUT, environment=home)
+    try:
+        process.run(f"DUMMY = {DUMMY_ACCESS_KEY!r}\n" + DEFINE)
+    finally:
+        process.close()
 
 
 OTHERS = """
@@ -281,9 +285,8 @@ steps = finish(pipeline)
 assert steps["Nested"]["Metadata"]["Condition"]["Outcome"] == "True" and set(steps) == {"Train", "Nested"}
 steps = finish(Pipeline(name="OthersTell", steps=[tell], sagemaker_session=session), "Failed")
 assert steps["Tell"]["FailureReason"] == "OthersTell OthersTell"
-print("DONE")
 """
 
 
-def test_every_other_step_class_is_run_or_refused_by_name(server, tmp_path):
-    assert "DONE" in run_sdk(server, tmp_path, OTHERS)
+def test_every_other_step_class_is_run_or_refused_by_name(sdk):
+    sdk.run(OTHERS)
