@@ -78,7 +78,7 @@ class _Storage(_Section):
 
 
 class _Registry(_Section):
-    model_package_group: _Name = "tweet-sentiment"
+    model_package_group: _Name | Literal[""] = ""
 
 
 class _Processing(_Section):
@@ -189,6 +189,7 @@ class Lab:
     kms_key_id: str | None  # encrypts volumes and outputs; None: the service's own key
     subnet_ids: list[str]  # empty: jobs run outside a VPC
     security_group_ids: list[str]
+    model_package_group: str  # Model Package Group of the registry
     settings: dict[str, dict[str, Any]] = field(repr=False)
     root: Path = field(repr=False)  # folder of settings.ini
     boto_session: boto3.Session = field(repr=False)
@@ -201,11 +202,6 @@ class Lab:
     def s3_uri(self, *parts: str) -> str:
         "`s3://BUCKET/PROJECT/part/part`."
         return "/".join([f"s3://{self.bucket}", self.project, *(part.strip("/") for part in parts)])
-
-    @property
-    def model_package_group(self) -> str:
-        "Name of the Model Package Group."
-        return self.settings["registry"]["model_package_group"]
 
     @property
     def endpoint_name(self) -> str:
@@ -258,6 +254,7 @@ SSM_PARAMETERS = {
     "bucket": "bucket-name",
     "subnet_ids": "private-subnet-ids",
     "security_group_ids": "security-group-ids",
+    "model_package_group": "model-package-group-name",
 }
 
 
@@ -380,6 +377,7 @@ def _names(project: str, given: dict[str, str], deployed: dict[str, str], accoun
             "or set role_arn under [aws] in settings.ini."
         )
     names["bucket"] = names["bucket"] or f"{project}-{account_id}-{region}"
+    names["model_package_group"] = names["model_package_group"] or "tweet-sentiment"
     return names
 
 # %% ../nbs/lib/00_settings.ipynb #493d1cc1
@@ -433,7 +431,7 @@ def get_lab(backend: str | None = None, root: str | Path | None = None, verbose:
         start_local_backend(region)
     boto_session, account_id = _log_in(region)
     deployed = read_deployed_names(boto_session, project)
-    given = settings["storage"] | (settings["aws"] if backend == "aws" else {})
+    given = settings["storage"] | settings["registry"] | (settings["aws"] if backend == "aws" else {})
     if backend == "local" and not {"role_arn", "bucket"} <= deployed.keys():
         bucket = given["bucket"] or f"{project}-{account_id}-{region}"
         deployed = _make_local_resources(boto_session, project, bucket) | deployed
@@ -448,6 +446,7 @@ def get_lab(backend: str | None = None, root: str | Path | None = None, verbose:
         kms_key_id=names["kms_key_id"] or None,
         subnet_ids=_split(names["subnet_ids"]),
         security_group_ids=_split(names["security_group_ids"]),
+        model_package_group=names["model_package_group"],
         settings=settings,
         root=folder,
         boto_session=boto_session,
