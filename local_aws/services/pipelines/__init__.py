@@ -16,8 +16,8 @@ def register(app: LocalAwsApp) -> None:
     api_executions.install(app, book, versions, manager)
 
     def begin() -> None:
-        book.attach(app.documents)
         versions.attach(app.documents)
+        book.attach(app.documents, versions)
         manager.recover()
 
     app.on_start(begin)

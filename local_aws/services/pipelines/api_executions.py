@@ -121,13 +121,11 @@ def install(app: LocalAwsApp, book: Book, versions: Versions, manager: Manager) 
 
     def stop_pipeline_execution(self: SageMakerResponse) -> ActionResult:
         execution = requests.find_execution(self, book)
-        if execution.final:
+        if not manager.stop(execution):
             raise ValidationError(
                 message=f"Pipeline execution with ARN {execution.arn} is in status {execution.status} and "
                 "cannot be stopped."
             )
-        if execution.status != "Stopping":
-            manager.stop(execution)
         return ActionResult({"PipelineExecutionArn": execution.arn})
 
     def update_pipeline_execution(self: SageMakerResponse) -> ActionResult:

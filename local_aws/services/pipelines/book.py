@@ -12,6 +12,7 @@ from local_aws.services.pipelines.records import (
     step_to_json,
     when,
 )
+from local_aws.services.pipelines.versions import Versions
 from local_aws.state.documents import Document
 
 _HEAD, _STEP = "pipeline-execution", "pipeline-step"
@@ -26,11 +27,14 @@ class Book:
         self._executions: dict[str, Execution] = {}  # by ARN, in the order of their creation
         self._cached: dict[tuple[str, str, str], list[tuple[Execution, StepRecord]]] = {}
 
-    def attach(self, documents: Any) -> None:
-        """Keep everything in `documents` from now on, beginning with what is there."""
+    def attach(self, documents: Any, versions: Versions) -> None:
+        """Keep everything in `documents` from now on, beginning with what is there; `versions` have the
+        definitions."""
         self._documents = documents
         for document in self._documents.all(_HEAD):
-            execution = Execution(**document.value)
+            execution = Execution(definition="", **document.value)
+            version = versions.get(execution.pipeline_arn, execution.version)
+            execution.definition = version["definition"] if version else ""
             self._executions[execution.arn] = execution
         for document in self._documents.all(_STEP):
             arn, _, name = document.name.rpartition("#")

@@ -228,9 +228,10 @@ class Engine:
     def _finish(self) -> None:
         execution = self.execution
         status = execution_status(self.scheduler.status, self.scheduler.handled, self._stopping)
-        execution.status = status
-        execution.reason = (self._fail_reason or STEPS_FAILED) if status == "Failed" else None
-        execution.touch()
+        with execution.guard:
+            execution.status = status
+            execution.reason = (self._fail_reason or STEPS_FAILED) if status == "Failed" else None
+            execution.touch()
         self._journal.execution_changed(execution)
 
     def _break(self, reason: str) -> None:
@@ -238,8 +239,9 @@ class Engine:
             if not record.final:
                 record.close(FAILED, reason)
                 self._journal.step_changed(self.execution, record)
-        self.execution.status, self.execution.reason = "Failed", reason
-        self.execution.touch()
+        with self.execution.guard:
+            self.execution.status, self.execution.reason = "Failed", reason
+            self.execution.touch()
         self._journal.execution_changed(self.execution)
 
 

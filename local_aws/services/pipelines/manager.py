@@ -152,12 +152,19 @@ class Manager:
         ]
 
     # -- what callers ask for ------------------------------------------------------------------------------
-    def stop(self, execution: Execution) -> None:
-        execution.status = "Stopping"
-        execution.touch()
-        self.execution_changed(execution)
-        if engine := self.engine(execution.arn):
-            engine.stop()
+    def stop(self, execution: Execution) -> bool:
+        """Begin to stop it; False when it has ended."""
+        with execution.guard:
+            if execution.final:
+                return False
+            begun = execution.status == "Stopping"
+            execution.status = "Stopping"
+            execution.touch()
+        if not begun:
+            self.execution_changed(execution)
+            if engine := self.engine(execution.arn):
+                engine.stop()
+        return True
 
     def retry(self, execution: Execution) -> None:
         """Run it again from the steps that did not succeed."""

@@ -1,5 +1,6 @@
 """What an execution and its steps are on record: plain data that JSON can hold. Times are seconds since 1970."""
 
+import threading
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -73,7 +74,7 @@ class StepRecord:
 @dataclass
 class Execution:
     """One execution of a pipeline. `values`: the parameters' typed values. `steps`: in the order of their
-    start."""
+    start. `guard`: held while the status is changed, so that a request to stop and the end never cross."""
 
     account: str
     region: str
@@ -95,6 +96,7 @@ class Execution:
     parallelism: dict[str, int] | None = None
     retry_token: str | None = None
     steps: dict[str, StepRecord] = field(default_factory=dict)
+    guard: Any = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def pipeline_arn(self) -> str:
@@ -147,12 +149,10 @@ class Execution:
         ]
 
     def head(self) -> dict[str, Any]:
-        """Everything but the steps, for the disk."""
-        return {k: v for k, v in asdict_shallow(self).items() if k != "steps"}
-
-
-def asdict_shallow(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+        """What goes on disk: all but the steps, which have documents of their own, and the definition, which
+        is that of the pipeline's version."""
+        left_out = ("steps", "guard", "definition")
+        return {k: getattr(self, k) for k in self.__dataclass_fields__ if k not in left_out}
 
 
 def step_to_json(record: StepRecord) -> dict[str, Any]:
