@@ -110,16 +110,26 @@ from sagemaker.core.transformer import Transformer
 
 train = training_step(score=0.5)
 builder = ModelBuilder(image_uri=IMAGE, s3_model_data_url=train.properties.ModelArtifacts.S3ModelArtifacts,
-                       role_arn=role, sagemaker_session=session)
+                       role_arn=role, sagemaker_session=session,
+                       source_code=SourceCode(source_dir=SOURCE + "/serve", entry_script="inference.py"))
 model = ModelStep(name="Model", step_args=builder.build())
-tell = FailStep(name="Tell", error_message=Join(on=" ", values=["made", model.properties.ModelName, "of",
-                                                                model.properties.PrimaryContainer.ModelDataUrl]))
-steps = finish(Pipeline(name="Refers", steps=[train, model, tell], sagemaker_session=session), "Failed")
-arn = steps["Model"]["Metadata"]["Model"]["Arn"]
-made = sm.describe_model(ModelName=arn.split("/")[1])
-job = sm.describe_training_job(TrainingJobName=steps["Train"]["Metadata"]["TrainingJob"]["Arn"].split("/")[1])
-assert made["PrimaryContainer"]["ModelDataUrl"] == job["ModelArtifacts"]["S3ModelArtifacts"]
-assert steps["Tell"]["FailureReason"] == f"made {made['ModelName']} of {made['PrimaryContainer']['ModelDataUrl']}"
+s3.put_object(Bucket=bucket, Key="pipe/batch/in.json", Body=b'[1]')
+transformer = Transformer(model_name=model.properties.ModelName, instance_count=1, instance_type="ml.m5.large",
+                          output_path=f"s3://{bucket}/pipe/scored", accept="application/json",
+                          sagemaker_session=session)
+score = TransformStep(name="Score", step_args=transformer.transform(f"s3://{bucket}/pipe/batch/",
+                                                                    content_type="application/json"))
+tell = FailStep(name="Tell", error_message=Join(on=" ", values=[
+    "made", model.properties.ModelName, "of", model.properties.PrimaryContainer.ModelDataUrl, "into",
+    score.properties.TransformOutput.S3OutputPath]))
+steps = finish(Pipeline(name="Refers", steps=[train, model, score, tell], sagemaker_session=session), "Failed")
+assert steps["Score"]["StepStatus"] == "Succeeded", steps
+made = sm.describe_model(ModelName=steps["Model"]["Metadata"]["Model"]["Arn"].split("/")[1])
+assert steps["Tell"]["FailureReason"] == (
+    f"made {made['ModelName']} of {made['PrimaryContainer']['ModelDataUrl']} into s3://{bucket}/pipe/scored")
+job = sm.describe_transform_job(TransformJobName=steps["Score"]["Metadata"]["TransformJob"]["Arn"].split("/")[1])
+assert job["ModelName"] == made["ModelName"]
+assert json.load(s3.get_object(Bucket=bucket, Key="pipe/scored/in.json.out")["Body"]) == [0.5]
 """
 
 
