@@ -24,6 +24,7 @@ SERVICES = [
     "local_aws.services.iam",
     "local_aws.services.records",
     "local_aws.services.events.approvals",
+    "local_aws.services.bucket_policies",
     "local_aws.services.group_policies",
     "local_aws.services.functions",
     "local_aws.services.network",
