@@ -12,6 +12,7 @@ from moto.sagemaker.models import sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
 
 from local_aws.services.jobs.model import Job, list_jobs
+from local_aws.services.jobs.notices import announce
 from local_aws.services.jobs.runner import JobRunner
 
 
@@ -65,6 +66,7 @@ class JobApi:
         job = self.record(self.kind.name, name, arn, region, request)
         self.runner.begin(job)
         jobs[name] = job
+        announce(self.runner.app, job)
         self.runner.submit(job)
         return job
 
@@ -82,6 +84,7 @@ class JobApi:
         if job.status != "Stopping":
             job.status = "Stopping"
             self.runner.stopping(job)
+            announce(self.runner.app, job)
             self.runner.request_stop(job)
 
     def install(self) -> None:

@@ -18,6 +18,7 @@ import psutil
 from local_aws.server.app import LocalAwsApp
 from local_aws.services.jobs import finished
 from local_aws.services.jobs.model import Job, JobFailed
+from local_aws.services.jobs.notices import announce
 
 log = logging.getLogger("local_aws")
 SERVER_DIED = (
@@ -170,6 +171,7 @@ class JobRunner:
                 return
             self.finish(job, status, reason)
             self.app.changed("sagemaker", job.account, job.region)
+            announce(self.app, job)
 
     def _live(self, run: Run) -> None:
         job = run.job

@@ -12,6 +12,7 @@ from local_aws.services.jobs.containers import base_environment, image_of, make_
 from local_aws.services.jobs.failures import failure_reason
 from local_aws.services.jobs.hosts import run_hosts
 from local_aws.services.jobs.model import Job, JobFailed
+from local_aws.services.jobs.notices import announce
 from local_aws.services.jobs.runner import JobRunner, Run
 from local_aws.services.training.layout import Checkpoints, download_channels, write_config
 
@@ -79,9 +80,12 @@ class TrainingRunner(JobRunner):
 
     def move(self, job: Job, secondary: str, **fields: Any) -> None:
         with self.app.lock:
-            if job.status == "InProgress":  # a job that is Stopping stays so
+            going_on = job.status == "InProgress"  # a job that is Stopping stays so
+            if going_on:
                 transition(job, secondary)
             self.update(job, **fields)
+            if going_on:
+                announce(self.app, job)
 
     def execute(self, run: Run) -> None:
         job, request = run.job, run.job.request
