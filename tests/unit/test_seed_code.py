@@ -1,0 +1,91 @@
+"""The two seed repositories agree with the library, and share no copied file."""
+
+import hashlib
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab_lib.images import image_uri
+from lab_lib.mlpipelines.commands import pairs
+from lab_lib.mlpipelines.deployment import read_config
+from lab_lib.seed import PACKAGE, SEEDS
+
+ROOT = Path(__file__).resolve().parents[2]
+SEED = {kind: ROOT / "seed_code" / folder for kind, folder in SEEDS.items()}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def files(kind):
+    return {path.relative_to(SEED[kind]): path for path in SEED[kind].rglob("*") if path.is_file()}
+
+
+def test_no_file_is_in_both():
+    digests = {
+        kind: {hashlib.sha256(path.read_bytes()).hexdigest(): name for name, path in files(kind).items()}
+        for kind in SEED
+    }
+    shared = digests["training"].keys() & digests["deployment"].keys()
+    assert not shared, [digests["training"][digest] for digest in shared]
+
+
+@pytest.mark.parametrize("kind", SEED)
+def test_a_repository_is_complete(kind):
+    names = {str(name) for name in files(kind)}
+    expected = {"README.md", "buildspec.yml", "requirements.txt", "Dockerfile"}
+    assert names >= expected | {"configs/dev.yml", "configs/prod.yml"}
+    assert not any(name.endswith(".py") for name in names), "their code is lab_lib"
+    pins = re.findall(rf"^{PACKAGE}==(.*)$", (SEED[kind] / "requirements.txt").read_text(), re.M)
+    assert pins == [PROJECT["version"]]
+
+
+@pytest.mark.parametrize("kind", SEED)
+def test_the_buildspec_calls_commands_that_exist_with_the_pinned_boto3(kind):
+    spec = yaml.safe_load((SEED[kind] / "buildspec.yml").read_text())
+    assert spec["version"] == 0.2
+    commands = [c for phase in spec["phases"].values() for c in phase["commands"]]
+    (boto3,) = [requirement for requirement in PROJECT["dependencies"] if requirement.startswith("boto3==")]
+    assert any(boto3 in command for command in commands)
+    own = {command.split()[0] for command in commands} & PROJECT["scripts"].keys()
+    assert (
+        own
+        == {
+            "training": {"get-pipeline-definition", "run-pipeline"},
+            "deployment": {"deploy-model"},
+        }[kind]
+    )
+    # nothing prints the environment, where credentials are
+    assert not any(re.search(r"\b(env|printenv|set)\b\s*($|\|)", command) for command in commands)
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_deployment_configurations_are_valid(name):
+    config = read_config(SEED["deployment"] / "configs" / f"{name}.yml")
+    assert config.environment == name and config.endpoint.name.endswith(name)
+    assert not config.handler
+
+
+@pytest.mark.slow
+def test_training_configurations_name_parameters_of_the_pipeline():
+    from lab_lib.mlpipelines.definition import check_parameters, load_module, make_pipeline, offline_lab
+
+    lab = offline_lab("arn:aws:iam::123456789012:role/lab", "demo-bucket", root=ROOT)
+    pipeline = make_pipeline(load_module("lab_lib.mlpipelines.training"), lab, {})
+    for path in sorted((SEED["training"] / "configs").iterdir()):
+        given = pairs([f"@{path}"], "--parameters")
+        assert check_parameters(pipeline, given)["ModelApprovalStatus"] == "PendingManualApproval", path
+
+
+@pytest.mark.parametrize("kind, scope", [("training", "training"), ("deployment", "inference")])
+def test_the_dockerfile_starts_from_the_image_that_the_library_names(kind, scope):
+    text = (SEED[kind] / "Dockerfile").read_text()
+    (base,) = re.findall(r"^FROM (.*)$", text, re.M)
+    assert base.replace("${REGION}", "eu-west-1") == image_uri(
+        "tensorflow", scope, "eu-west-1", "ml.m5.large"
+    )
+    needed = getattr(importlib.import_module("lab_lib.algorithms.training.tensorflow"), "REQUIREMENTS", ())
+    installed = re.findall(r"^RUN python -m pip install --no-cache-dir (.*)$", text, re.M)
+    assert installed == ([" ".join(needed)] if kind == "training" else [])
