@@ -8,8 +8,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+CHECKOV := .venv-checkov
 
-.PHONY: help install workshop test test-fast book local jupyter bench lint export clean constraints
+.PHONY: help install workshop test test-fast book local jupyter bench lint export clean constraints \
+	aws-up aws-down aws-status
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +26,17 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip check
 	@touch $(INSTALLED)
 
+$(CHECKOV)/.installed: tests/templates/requirements-checkov.txt
+	@echo "Installing checkov into $(CHECKOV) …"
+	@$(PYTHON) -m venv $(CHECKOV)
+	$(CHECKOV)/bin/python -m pip install --quiet --requirement tests/templates/requirements-checkov.txt
+	@touch $@
+
 workshop: $(INSTALLED) ## run every lab on this machine and build the site
 	@$(BIN)/python -m tools.run_labs $(if $(FORCE),--force)
 	@$(BIN)/python -m tools.build_site
 
-test: $(INSTALLED) ## all tests: code, notebooks, local_aws, site
+test: $(INSTALLED) $(CHECKOV)/.installed ## all tests: code, notebooks, local_aws, templates, site
 	@$(BIN)/python -m tools.check_export
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -52,6 +60,15 @@ bench: $(INSTALLED) ## measure the figures that the docs report; needs the labs 
 	$(BIN)/python -m tools.latest_model huggingface build/benchmarks/huggingface
 	$(BIN)/python benchmarks/serving.py --model-dir build/benchmarks/huggingface
 
+aws-up: $(INSTALLED) ## deploy the CloudFormation stacks; STACK=00-networking for one
+	@$(BIN)/python -m tools.aws_stacks up $(STACK) --parameters "$(PARAMETERS)"
+
+aws-down: $(INSTALLED) ## remove the stacks; CONFIRM=delete-data with what is in them
+	@$(BIN)/python -m tools.aws_stacks down $(STACK) --confirm "$(CONFIRM)"
+
+aws-status: $(INSTALLED) ## what is deployed
+	@$(BIN)/python -m tools.aws_stacks status
+
 lint: $(INSTALLED) ## style of the code
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -61,7 +78,7 @@ export: $(INSTALLED) ## write lab_lib from the notebooks
 
 clean: ## remove everything that was made, the environment and the local state included
 	@if [ -x $(BIN)/local-aws ]; then $(BIN)/local-aws stop || true; fi
-	rm -rf $(VENV) .local_aws build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CHECKOV) .local_aws build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 
