@@ -15,9 +15,8 @@ DENIED, PERMITTED, NEUTRAL = PermissionResult.DENIED, PermissionResult.PERMITTED
 
 
 def decide(statement, headers=None, action="s3:PutObject", key="a/b", account=ACCOUNT):
-    policy = {
-        "Statement": {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*", **statement}
-    }
+    whole = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*", **statement}
+    policy = {"Statement": {k: v for k, v in whole.items() if f"Not{k}" not in statement}}
     values = request_values(account, headers or {})
     return evaluate(json.dumps(policy), action, f"arn:aws:s3:::lab/{key}", account, values)
 
