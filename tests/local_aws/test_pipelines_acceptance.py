@@ -193,6 +193,26 @@ def test_a_tuning_step(sdk):
     sdk.run(TUNE)
 
 
+FUNCTION = """
+from sagemaker.mlops.workflow.function_step import step
+
+@step(name="Add", image_uri=IMAGE, instance_type="ml.m5.large", role=role)
+def add(a, b):
+    return {"sum": a + b}
+
+added = add(1, 2)
+check = ConditionStep(name="Check", conditions=[ConditionEquals(left=added["sum"], right=3)], if_steps=[],
+                      else_steps=[])
+steps = finish(Pipeline(name="Decorated", steps=[check], sagemaker_session=session))
+assert finish.execution.result("Add") == {"sum": 3}
+assert steps["Check"]["Metadata"]["Condition"]["Outcome"] == "True"
+"""
+
+
+def test_a_decorated_function_and_a_condition_on_its_result(sdk):
+    sdk.run(FUNCTION)
+
+
 CUT = """
 import os, socket
 assert not [name for name in os.environ if name.startswith("AWS_")]
