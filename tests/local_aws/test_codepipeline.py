@@ -9,7 +9,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 from codepipeline_helpers import ENDED, Pipelines, action, approval, make_role, until, zipped
-from conftest import clients_of, running_server
+from conftest import IMAGE, clients_of, running_server
 
 
 @pytest.fixture
@@ -172,6 +172,58 @@ class TestSuperseding:
         assert [one["pipelineExecutionId"] for one in running] == [newest["pipelineExecutionId"]]
 
 
+def test_only_an_approved_model_package_starts_the_deployment_pipeline(pipes, aws):
+    """Rejected and pending packages do not deploy, nor does another update of an approved one."""
+    pipes.put_source()
+    pipes.wait(pipes.create([pipes.source()], [pipes.deploy()]))
+    aws.sagemaker.create_model_package_group(ModelPackageGroupName=pipes.name)
+    pattern = {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {"ModelPackageGroupName": [pipes.name], "ModelApprovalStatus": ["Approved"]},
+    }
+    aws.events.put_rule(Name=pipes.name, EventPattern=json.dumps(pattern))
+    pipeline = f"arn:aws:codepipeline:us-east-1:123456789012:{pipes.name}"
+    queue = f"arn:aws:sqs:us-east-1:123456789012:{pipes.name}"
+    url = aws.sqs.create_queue(QueueName=pipes.name)["QueueUrl"]
+    aws.events.put_targets(
+        Rule=pipes.name,
+        Targets=[{"Id": "1", "Arn": pipeline, "RoleArn": pipes.role}],
+    )
+    everything = {**pattern, "detail": {"ModelPackageGroupName": [pipes.name]}}
+    aws.events.put_rule(Name=f"{pipes.name}-all", EventPattern=json.dumps(everything))
+    aws.events.put_targets(Rule=f"{pipes.name}-all", Targets=[{"Id": "1", "Arn": queue}])
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://lab-bucket/model.tar.gz"}
+    package = aws.sagemaker.create_model_package(
+        ModelPackageGroupName=pipes.name,
+        InferenceSpecification={
+            "Containers": [container],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+    )["ModelPackageArn"]
+    update = aws.sagemaker.update_model_package
+    update(ModelPackageArn=package, ModelApprovalStatus="Rejected")
+    update(ModelPackageArn=package, ModelApprovalStatus="PendingManualApproval")
+    update(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    update(ModelPackageArn=package, CustomerMetadataProperties={"seen": "yes"})
+    update(ModelPackageArn=package, ModelApprovalStatus="Rejected")
+    states = []
+
+    def all_there():
+        answer = aws.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        states.extend(json.loads(m["Body"])["detail"]["ModelApprovalStatus"] for m in answer)
+        return len(states) == 5
+
+    until(all_there)  # all events have been matched with the rules
+    pending = "PendingManualApproval"
+    assert states == [pending, "Rejected", pending, "Approved", "Rejected"]
+    until(lambda: len(pipes.executions()) > 1)
+    by_event = [e for e in pipes.executions() if e["trigger"]["triggerType"] == "CloudWatchEvent"]
+    assert len(by_event) == 1
+    assert pipes.wait(by_event[0]["pipelineExecutionId"])["status"] == "Succeeded"
+
+
 class TestTransitions:
     def test_a_disabled_transition_holds_until_it_is_enabled(self, pipes):
         pipes.put_source()
@@ -262,6 +314,18 @@ class TestRetry:
 
 
 class TestStarting:
+    def test_a_new_version_of_a_polled_object_starts_the_pipeline(self, pipes):
+        pipes.put_source()
+        source = pipes.source()
+        del source["configuration"]["PollForSourceChanges"]
+        pipes.wait(pipes.create([source], [pipes.deploy()]))
+        version = pipes.put_source(**{"a.txt": "new"})
+        newest = pipes.executions()[0]
+        assert newest["trigger"] == {"triggerType": "PollForSourceChanges", "triggerDetail": "Source"}
+        assert pipes.wait(newest["pipelineExecutionId"])["status"] == "Succeeded"
+        assert pipes.executions()[0]["sourceRevisions"][0]["revisionId"] == version
+        assert len(pipes.executions()) == 2
+
     def test_the_same_request_token_is_the_same_execution(self, pipes):
         pipes.put_source()
         pipes.create([pipes.source()], [approval()])
@@ -465,7 +529,7 @@ def test_a_push_starts_the_pipeline_by_rule_or_because_it_polls(pipes, aws):
     }
     aws.events.put_rule(Name=pipes.name, EventPattern=json.dumps(pattern))
     arn = f"arn:aws:codepipeline:us-east-1:123456789012:{pipes.name}"
-    aws.events.put_targets(Rule=pipes.name, Targets=[{"Id": "1", "Arn": arn}])
+    aws.events.put_targets(Rule=pipes.name, Targets=[{"Id": "1", "Arn": arn, "RoleArn": pipes.role}])
     aws.codecommit.create_commit(
         repositoryName=repository, branchName=branch, parentCommitId=commit, commitMessage="second",
         putFiles=[{"filePath": "a/b.txt", "fileContent": b"new"}],

@@ -126,7 +126,7 @@ def test_of_100_commits_in_a_row_no_execution_is_lost_and_the_last_commit_is_bui
     }
     aws.events.put_rule(Name=pipes.name, EventPattern=json.dumps(pattern))
     arn = f"arn:aws:codepipeline:us-east-1:123456789012:{pipes.name}"
-    aws.events.put_targets(Rule=pipes.name, Targets=[{"Id": "1", "Arn": arn}])
+    aws.events.put_targets(Rule=pipes.name, Targets=[{"Id": "1", "Arn": arn, "RoleArn": pipes.role}])
     parent = {}
     for number in range(100):
         commit = aws.codecommit.create_commit(

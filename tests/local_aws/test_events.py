@@ -5,10 +5,15 @@ import os
 import signal
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
 from conftest import IMAGE, clients_of, running_server
+
+from local_aws.server.app import LocalAwsApp
+from local_aws.services.events.scheduler import Scheduler
 
 
 def until(look, seconds=15):
@@ -37,7 +42,8 @@ class Rules:
         name = name or self.name
         self.aws.events.put_rule(Name=name, EventPattern=json.dumps(pattern), EventBusName=bus)
         listed = [{"Id": str(i), **target} for i, target in enumerate(targets)]
-        self.aws.events.put_targets(Rule=name, EventBusName=bus, Targets=listed)
+        if listed:
+            self.aws.events.put_targets(Rule=name, EventBusName=bus, Targets=listed)
 
     def put(self, detail, detail_type="Lab Event", **more):
         entry = {"Source": self.source, "DetailType": detail_type, "Detail": json.dumps(detail), **more}
@@ -284,6 +290,64 @@ class TestModelPackages:
         arn = self.package(aws, group, ModelApprovalStatus="Approved")
         aws.sagemaker.update_model_package(ModelPackageArn=arn, CustomerMetadataProperties={"a": "b"})
         assert aws.sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"] == "Approved"
+
+
+def test_what_is_no_target_or_no_schedule_is_refused(rules, aws):
+    rules.rule({"source": [rules.source]})
+    for target, said in (
+        (
+            {"Arn": "arn:aws:codepipeline:us-east-1:123456789012:x"},
+            "RoleArn is required for target arn:aws:codep",
+        ),
+        (
+            {"Arn": "arn:aws:sqs:us-east-1:123456789012:x", "Input": "1", "InputPath": "$"},
+            "Only one of Input",
+        ),
+    ):
+        with pytest.raises(ClientError, match=said) as caught:
+            aws.events.put_targets(Rule=rules.name, Targets=[{"Id": "1", **target}])
+        assert caught.value.response["Error"]["Code"] == "ValidationException"
+    with pytest.raises(ClientError, match="Parameter ScheduleExpression is not valid"):
+        aws.events.put_rule(Name=rules.name, ScheduleExpression="cron(0 8 * * * *)")
+
+
+def test_an_object_of_a_bucket_with_eventbridge_is_an_event(rules, aws):
+    url, arn = rules.queue()
+    aws.s3.create_bucket(Bucket=rules.name)
+    aws.s3.put_bucket_notification_configuration(
+        Bucket=rules.name, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    pattern = {"source": ["aws.s3"], "detail": {"bucket": {"name": [rules.name]}}}
+    rules.rule(pattern, {"Arn": arn})
+    aws.s3.put_object(Bucket=rules.name, Key="a/b.txt", Body=b"hello")
+    aws.s3.delete_object(Bucket=rules.name, Key="a/b.txt")
+    made, gone = (json.loads(m["Body"]) for m in rules.received(url, 2))
+    assert made["detail-type"] == "Object Created"
+    assert made["resources"] == [f"arn:aws:s3:::{rules.name}"]
+    assert made["detail"]["object"]["key"] == "a/b.txt"
+    assert made["detail"]["object"]["size"] == 5
+    assert made["detail"]["reason"] == "PutObject"
+    assert gone["detail-type"] == "Object Deleted"
+    assert gone["detail"]["deletion-type"] == "Permanently Deleted"
+
+
+def test_a_rule_with_a_schedule_invokes_its_targets_when_it_is_due(tmp_path):
+    """In this process, for nobody waits for a full minute: the ticks are given."""
+    app = LocalAwsApp(tmp_path)
+    sent = []
+    app.events = SimpleNamespace(invoke=lambda event, rule: sent.append((event, rule.name)))
+    backend = app.backend("events", "999999999999", "eu-west-1")
+    backend.put_rule(name="often", scheduled_expression="rate(2 minutes)")
+    backend.put_rule(name="daily", scheduled_expression="cron(2 0 * * ? *)")
+    backend.put_rule(name="off", scheduled_expression="rate(1 minute)", state="DISABLED")
+    backend.put_rule(name="never", event_pattern='{"source": ["aws.events"]}')
+    scheduler, start = Scheduler(app), datetime(2026, 11, 25, tzinfo=UTC)
+    assert [scheduler.tick(start + timedelta(minutes=n)) for n in range(6)] == [0, 0, 2, 0, 1, 0]
+    assert [name for _, name in sent] == ["often", "daily", "often"]
+    event = sent[1][0]
+    assert (event["source"], event["detail-type"], event["detail"]) == ("aws.events", "Scheduled Event", {})
+    assert event["resources"] == ["arn:aws:events:eu-west-1:999999999999:rule/daily"]
+    assert event["time"] == "2026-11-25T00:02:00Z"
 
 
 @pytest.mark.slow

@@ -1,8 +1,7 @@
 """CodePipeline: executions really run their actions, stage by stage.
 
 Not emulated: execution mode PARALLEL, stage conditions, RollbackStage, custom actions, webhooks, and the action
-types that `catalog` does not mark as run here. An S3 source is read when an execution starts, but its changes start
-none.
+types that `catalog` does not mark as run here.
 """
 
 from typing import Any
@@ -33,10 +32,12 @@ def register(app: LocalAwsApp) -> None:
     from local_aws.services.codebuild import on_finished
     from local_aws.services.codepipeline import control, responses
     from local_aws.services.codepipeline.engine import Engine
-    from local_aws.services.codepipeline.starting import start_after_push
+    from local_aws.services.codepipeline.starting import start_after_push, start_after_put
+    from local_aws.services.events.buckets import on_object_created
 
     app.codepipeline = Engine(app)
     app.events.listen(lambda event: start_after_push(app.codepipeline, event))
+    on_object_created(lambda account, bucket, key: start_after_put(app.codepipeline, bucket, key))
     actions = responses.install(app.codepipeline) + control.install(app.codepipeline)
     provides(*(f"codepipeline:{action}" for action in actions))
     on_finished(

@@ -72,16 +72,17 @@ def begin(
         )
 
 
-def _polls(structure: dict[str, Any], repository: str, branch: str) -> bool:
+def _polling(structure: dict[str, Any], provider: str, **place: str) -> str | None:
+    """The source action that polls this place."""
     for action in structure["stages"][0]["actions"]:
         given = action["configuration"]
         if (
-            action["actionTypeId"]["provider"] == "CodeCommit"
+            action["actionTypeId"]["provider"] == provider
             and given.get("PollForSourceChanges", "true").lower() == "true"
-            and (given["RepositoryName"], given["BranchName"]) == (repository, branch)
+            and all(given.get(name) == value for name, value in place.items())
         ):
-            return True
-    return False
+            return action["name"]
+    return None
 
 
 def start_after_push(engine: Engine, event: dict[str, Any]) -> None:
@@ -95,14 +96,24 @@ def start_after_push(engine: Engine, event: dict[str, Any]) -> None:
     ):
         return
     account, region = event["account"], event["region"]
+    place = {"RepositoryName": detail["repositoryName"], "BranchName": detail["referenceName"]}
     with engine.app.lock:
-        backend = engine.app.backend("codepipeline", account, region)
-        names = [
-            name
-            for name, one in backend.pipelines.items()
-            if _polls(one.pipeline, detail["repositoryName"], detail["referenceName"])
-        ]
-    for name in names:
-        action = f"{detail['repositoryName']}/{detail['referenceName']}"
-        trigger = {"triggerType": "PollForSourceChanges", "triggerDetail": action}
-        begin(engine, name, account, region, trigger)
+        found = engine.app.backend("codepipeline", account, region).pipelines
+        polling = {name: _polling(one.pipeline, "CodeCommit", **place) for name, one in found.items()}
+    for name, action in polling.items():
+        if action:
+            begin(engine, name, account, region, _polled(action))
+
+
+def start_after_put(engine: Engine, bucket: str, key: str) -> None:
+    """A listener of S3, likewise, in whatever account the pipeline is. Called with the app's lock held."""
+    import moto.backends
+
+    for account, region, backend in moto.backends.get_backend("codepipeline").iter_backends():
+        for name, one in list(backend.pipelines.items()):
+            if action := _polling(one.pipeline, "S3", S3Bucket=bucket, S3ObjectKey=key):
+                begin(engine, name, account, region, _polled(action))
+
+
+def _polled(action: str) -> dict[str, str]:
+    return {"triggerType": "PollForSourceChanges", "triggerDetail": action}

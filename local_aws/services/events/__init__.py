@@ -25,9 +25,12 @@ def emit(
 
 
 def register(app: LocalAwsApp) -> None:
+    from local_aws.services.events import buckets, responses
     from local_aws.services.events.delivery import Delivery
-    from local_aws.services.events.responses import install
+    from local_aws.services.events.scheduler import Scheduler
 
     app.events = Delivery(app)
-    install(app)
+    Scheduler(app)
+    responses.install(app)
+    buckets.install(app)
     provides("events:PutEvents", "events:TestEventPattern")

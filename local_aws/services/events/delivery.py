@@ -148,15 +148,30 @@ class Delivery:
                 if rule.state == "DISABLED" or not pattern.dump() or not pattern.matches_event(event):
                     continue
                 self.metrics.add(account, region, rule.name, "MatchedEvents", "TriggeredRules")
-                for target in rule.targets:
-                    value = {
-                        "event": event,
-                        "rule": rule.arn,
-                        "target": dict(target),
-                        "accepted": time.time(),
-                    }
-                    found.append(Document("invocation", account, region, str(uuid.uuid4()), value))
+                found += self._invocations(event, rule)
         return found
+
+    @staticmethod
+    def _invocations(event: dict, rule: Any) -> list[Document]:
+        return [
+            Document(
+                "invocation",
+                rule.account_id,
+                rule.region_name,
+                str(uuid.uuid4()),
+                {"event": event, "rule": rule.arn, "target": dict(target)},
+            )
+            for target in rule.targets
+        ]
+
+    def invoke(self, event: dict, rule: Any) -> None:
+        """Send an event to the targets of one rule, whatever its pattern (schedules). Hold the app's lock."""
+        invocations = self._invocations(event, rule)
+        self.app.documents.write(put=invocations)
+        self.metrics.add(rule.account_id, rule.region_name, rule.name, "TriggeredRules")
+        self._add(len(invocations))
+        for invocation in invocations:
+            self._enter_lane(invocation)
 
     # -- delivering ----------------------------------------------------------------------------------------
     def _enter_lane(self, invocation: Document) -> None:

@@ -12,7 +12,9 @@ from moto.events.responses import EventsHandler
 from local_aws.server.app import LocalAwsApp
 from local_aws.services.events.delivery import make_event
 from local_aws.services.events.policy import may_send
+from local_aws.services.events.schedules import parse
 
+_WITH_ROLE = (["codepipeline"], ["codebuild"], ["sagemaker"])  # their targets are started in a role's name
 _MOST_ENTRIES, _MOST_BYTES = 10, 1_048_576
 
 
@@ -61,6 +63,16 @@ def _bus(app: LocalAwsApp, name: str, account: str, region: str) -> tuple[str, s
     return name, owner, place
 
 
+def _check_target(target: dict) -> None:
+    given = [name for name in ("Input", "InputPath", "InputTransformer") if target.get(name)]
+    if len(given) > 1:
+        raise ValidationException(
+            f"Only one of Input, InputPath, or InputTransformer must be provided for target {target['Id']}."
+        )
+    if target["Arn"].split(":")[2:3] in _WITH_ROLE and not target.get("RoleArn"):
+        raise ValidationException(f"RoleArn is required for target {target['Arn']}.")
+
+
 def install(app: LocalAwsApp) -> None:
     """Give moto's response class the methods that deliver."""
 
@@ -103,6 +115,24 @@ def install(app: LocalAwsApp) -> None:
         pattern = EventPattern.load(self._get_param("EventPattern"))
         return json.dumps({"Result": pattern.matches_event(event)})
 
+    plain_rule, plain_targets = EventsHandler.put_rule, EventsHandler.put_targets
+
+    def put_rule(self: EventsHandler) -> Any:
+        if expression := self._get_param("ScheduleExpression"):
+            try:
+                parse(expression)
+            except ValueError as error:
+                raise ValidationException("Parameter ScheduleExpression is not valid.") from error
+        return plain_rule(self)
+
+    def put_targets(self: EventsHandler) -> Any:
+        for target in self._get_param("Targets") or []:
+            _check_target(target)
+        return plain_targets(self)
+
+    if not getattr(plain_rule, "checks", False):
+        put_rule.checks = True
+        EventsHandler.put_rule, EventsHandler.put_targets = put_rule, put_targets
     EventsHandler.put_events = put_events
     EventsHandler.test_event_pattern = test_event_pattern
 
