@@ -3,6 +3,8 @@
 import contextlib
 import io
 import json
+import os
+import signal
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +15,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from conftest import clients_of
 from git_client import PASSWORD, Copy, Refused, git, with_credentials
 
 from local_aws import client
@@ -87,6 +90,7 @@ def test_push_then_clone_gives_the_same_files(aws, tmp_path, repository, copy):
     assert git("rev-parse", "HEAD", cwd=tmp_path / "other") == commit
 
 
+@pytest.mark.slow
 def test_branches_and_tags_travel(aws, repository, copy):
     name, _ = repository
     copy.commit({"a": "1"})
@@ -99,6 +103,7 @@ def test_branches_and_tags_travel(aws, repository, copy):
     assert aws.codecommit.list_branches(repositoryName=name)["branches"] == ["main"]
 
 
+@pytest.mark.slow
 def test_the_first_branch_becomes_the_default(aws, repository, copy):
     name, _ = repository
     metadata = aws.codecommit.get_repository(repositoryName=name)["repositoryMetadata"]
@@ -136,6 +141,7 @@ def test_web_pages_are_refused(server, repository):
     assert caught.value.code == 403
 
 
+@pytest.mark.slow
 def test_a_missing_repository_is_named(tmp_path, server):
     url = with_credentials(f"{server.endpoint_url}/v1/repos/no-such-thing")
     with pytest.raises(Refused, match="Repository no-such-thing does not exist in account 123456789012"):
@@ -194,6 +200,7 @@ def test_a_branch_protected_by_an_iam_policy(aws, server, tmp_path, repository):
     )
 
 
+@pytest.mark.slow
 def test_same_name_in_two_accounts_and_regions(server, tmp_path, aws, repository):
     name, url = repository
     other = as_account(server.endpoint_url, "codecommit", "210987654321")
@@ -215,6 +222,7 @@ def test_same_name_in_two_accounts_and_regions(server, tmp_path, aws, repository
     assert got == commits
 
 
+@pytest.mark.slow
 def test_a_chunked_push_of_more_than_a_megabyte(tmp_path, repository, copy):
     """git sends it with Transfer-Encoding: chunked, after a probe."""
     content = uuid.uuid4().bytes * 100_000  # too large for one buffer of git's
@@ -227,8 +235,6 @@ def test_a_chunked_push_of_more_than_a_megabyte(tmp_path, repository, copy):
 
 @pytest.mark.slow
 def test_a_push_of_100_megabytes(tmp_path, repository, copy):
-    import os
-
     content = os.urandom(100 * 2**20)
     copy.commit({"big.bin": content})
     copy.push()
@@ -268,6 +274,7 @@ def test_events_of_a_push(aws, repository, copy, events):
     }
 
 
+@pytest.mark.slow
 def test_a_tag_event_names_the_commit(repository, copy, events):
     commit = copy.commit({"a": "1"})
     copy.git("tag", "-a", "v1", "-m", "first")
@@ -290,11 +297,6 @@ def test_no_push_of_a_hundred_is_lost(repository, copy, events):
 @pytest.mark.slow
 def test_repositories_survive_kill(tmp_path):
     """And a push that was not announced yet is announced at the next start."""
-    import os
-    import signal
-
-    from conftest import clients_of
-
     local = client.ensure_started(tmp_path / "home", 0, quiet=True)
     try:
         aws = clients_of(local.endpoint_url)
@@ -361,6 +363,7 @@ def test_names_that_aws_refuses(aws, name):
     )
 
 
+@pytest.mark.slow
 def test_branch_operations(aws, repository, copy):
     name, _ = repository
     codecommit = aws.codecommit
@@ -471,6 +474,7 @@ def test_explicit_denies(condition, reference, denied):
     assert not caller.denied("PutFile", "arn:aws:codecommit:us-east-1:123456789012:r", reference)
 
 
+@pytest.mark.slow
 def test_the_archive_of_a_branch(tmp_path):
     from local_aws.server.app import LocalAwsApp
     from local_aws.services.codecommit import archive

@@ -40,7 +40,7 @@ def _expression(pattern: str) -> re.Pattern:
             end = pattern.index("]", index + 2)
             inner = pattern[index + 1 : end]
             inner = "^" + inner[1:] if inner.startswith("!") else inner
-            out, index = out + "[" + inner.replace("\\", "\\\\") + "]", end + 1
+            out, index = out + "[" + re.sub(r"([\\\\\[&~|])", r"\\\1", inner) + "]", end + 1
         else:
             out, index = out + re.escape(pattern[index]), index + 1
     return re.compile(out, re.DOTALL)

@@ -56,6 +56,7 @@ class Shell:
         self._mark = os.urandom(12).hex()
         self._events: queue.SimpleQueue = queue.SimpleQueue()
         self._count = 0
+        self._killed = False
         self._name = name
         self.process: SandboxProcess | None = None
 
@@ -74,7 +75,8 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        threading.Thread(target=self._read, name="build-output", daemon=True).start()
+        for target in (self._read, self._watch):
+            threading.Thread(target=target, name="build-output", daemon=True).start()
 
     def run(self, command: str) -> int:
         """Run one command to its end; its exit code. `ShellGone` when the sandbox ends instead."""
@@ -101,6 +103,7 @@ class Shell:
 
     def kill(self) -> None:
         """End the shell and everything that it started."""
+        self._killed = True
         if self.process:
             self.process.kill()
 
@@ -126,9 +129,14 @@ class Shell:
                 self._events.put((kind.decode(), int(code)))
             self._give(texts)
         self._give([rest] if rest else [])
+
+    def _watch(self) -> None:
+        """The pipe may stay open when process 1 has ended: without namespaces a daemon can hold it."""
         self.process.wait()
         self._events.put(("gone", 0))
 
     def _give(self, lines: list[bytes]) -> None:
+        if self._killed:  # unshare complains when its child is killed before itself
+            lines = [line for line in lines if not line.startswith(b"unshare: ")]
         if lines:
             self._lines([line.decode("utf-8", "replace").rstrip("\r")[:MAX_LINE] for line in lines])
