@@ -98,7 +98,7 @@ def run(server, tmp_path, code):
     )
     command = [sys.executable, "-c", textwrap.dedent(PROLOGUE) + code, str(server.home), str(source)]
     env = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=150, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=env)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout
 
