@@ -53,7 +53,7 @@ def test_the_buildspec_calls_commands_that_exist_with_the_pinned_boto3(kind):
     assert (
         own
         == {
-            "training": {"get-pipeline-definition", "run-pipeline"},
+            "training": {"run-pipeline"},
             "deployment": {"deploy-model"},
         }[kind]
     )
