@@ -107,9 +107,15 @@ def _crypto_reducers() -> dict[type, Any]:
     return {**{type(key): _reduce_key for key in keys}, Certificate: _reduce_certificate}
 
 
-def _reduce_bare(item: Any) -> tuple:
-    """A dict subclass whose constructor wants arguments: made without it."""
-    return copyreg.__newobj__, (type(item),), item.__dict__, None, iter(dict.items(item))
+def _bare(kind: type[defaultdict], factory: Any) -> defaultdict:
+    item = kind.__new__(kind)
+    item.default_factory = factory
+    return item
+
+
+def _reduce_bare(item: defaultdict) -> tuple:
+    """A defaultdict's subclass whose constructor wants arguments: made without it."""
+    return _bare, (type(item), item.default_factory), item.__dict__, None, iter(dict.items(item))
 
 
 def _reducers(linked: set[BackendKey]) -> dict[type, Any]:
