@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.responses import ActionResult, EmptyResult
 
 from local_aws.services.cloudformation.changes import Plan
@@ -13,6 +12,7 @@ from local_aws.services.cloudformation.errors import (
     InvalidChangeSetStatus,
     ValidationError,
 )
+from local_aws.services.cloudformation.http import CloudFormationResponse
 from local_aws.services.cloudformation.model import ChangeSet, Stack, new_arn
 from local_aws.services.cloudformation.requests import check_name, wanted
 from local_aws.services.cloudformation.responses import Operations, check_types

@@ -4,7 +4,6 @@ import json
 import time
 from typing import Any
 
-from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.responses import ActionResult, EmptyResult
 
 from local_aws.services.cloudformation import validation
@@ -18,6 +17,7 @@ from local_aws.services.cloudformation.describing import (
 )
 from local_aws.services.cloudformation.engine import Engine
 from local_aws.services.cloudformation.errors import AlreadyExists, ValidationError
+from local_aws.services.cloudformation.http import CloudFormationResponse
 from local_aws.services.cloudformation.model import GONE, UPDATABLE, Resource, Stack, new_arn
 from local_aws.services.cloudformation.requests import check_name, template_text, wanted
 from local_aws.services.cloudformation.runner import set_state

@@ -60,10 +60,13 @@ class _Invocation(threading.Thread):
 
 class CustomResource(Handler):
     type = "AWS::CloudFormation::CustomResource"
-    properties = {"ServiceToken", "ServiceTimeout"}  # all others are the function's own
+    properties = {"ServiceToken", "ServiceTimeout"}  # all others are the function's own, `Tags` too
 
     def has_attribute(self, name: str) -> bool:
         return True  # whatever the function's Data has
+
+    def unsupported(self, properties: dict[str, Any]) -> list[str]:
+        return []
 
     def validate(self, properties: dict[str, Any]) -> None:
         token = properties.get("ServiceToken")
