@@ -426,3 +426,62 @@ def test_a_lambda_step_and_its_output(pipes):
     )
     _, steps = pipes.run(lacking)
     assert "lacks the output parameter 'product'" in steps["Add"]["FailureReason"]
+
+
+def callback(name, url, *outputs, **arguments):
+    declared = [{"OutputName": name, "OutputType": kind} for name, kind in outputs]
+    return {
+        "Name": name,
+        "Type": "Callback",
+        "SqsQueueUrl": url,
+        "Arguments": arguments,
+        "OutputParameters": declared,
+    }
+
+
+def next_message(pipes, url):
+    deadline = time.monotonic() + 20
+    while not (found := pipes.aws.sqs.receive_message(QueueUrl=url).get("Messages")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    pipes.aws.sqs.delete_message(QueueUrl=url, ReceiptHandle=found[0]["ReceiptHandle"])
+    return json.loads(found[0]["Body"])
+
+
+def test_a_callback_step_waits_for_its_answer(pipes):
+    url = pipes.aws.sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    step = callback("Ask", url, ("rows", "Integer"), run=get("Execution.PipelineExecutionId"))
+    rows = {"Std:Join": {"On": " ", "Values": ["rows", get("Steps.Ask.OutputParameters['rows']")]}}
+    arn = pipes.start(pipes.create(step, fail("Tell", rows)))
+    message = next_message(pipes, url)
+    assert message["arguments"] == {"run": arn.rsplit("/", 1)[1]} and message["pipelineExecutionArn"] == arn
+    answer = {"CallbackToken": message["token"], "OutputParameters": [{"Name": "rows", "Value": "many"}]}
+    with pytest.raises(ClientError, match="'rows' must be of the type Integer, but is 'many'"):
+        pipes.sm.send_pipeline_execution_step_success(**answer)
+    with pytest.raises(ClientError, match="are missing"):
+        pipes.sm.send_pipeline_execution_step_success(CallbackToken=message["token"])
+    answer["OutputParameters"][0]["Value"] = "12"
+    assert pipes.sm.send_pipeline_execution_step_success(**answer)["PipelineExecutionArn"] == arn
+    assert pipes.wait(arn)["FailureReason"] == "rows 12"
+    told = pipes.steps(arn)["Ask"]["Metadata"]["Callback"]
+    assert told["OutputParameters"] == [{"Name": "rows", "Value": "12"}] and told["SqsQueueUrl"] == url
+    with pytest.raises(ClientError, match="No step waits for the callback token"):
+        pipes.sm.send_pipeline_execution_step_success(**answer)
+
+
+def test_a_callback_step_fails_or_is_told_to_stop(pipes):
+    url = pipes.aws.sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    name = pipes.create(callback("Ask", url))
+    arn = pipes.start(name)
+    token = next_message(pipes, url)["token"]
+    pipes.sm.send_pipeline_execution_step_failure(CallbackToken=token, FailureReason="nobody was there")
+    assert pipes.wait(arn)["PipelineExecutionStatus"] == "Failed"
+    assert pipes.steps(arn)["Ask"]["FailureReason"] == "nobody was there"
+    arn = pipes.start(name)
+    token = next_message(pipes, url)["token"]
+    pipes.sm.stop_pipeline_execution(PipelineExecutionArn=arn)
+    message = next_message(pipes, url)
+    assert (message["token"], message["status"]) == (token, "Stopping")
+    assert pipes.describe(arn)["PipelineExecutionStatus"] == "Stopping"
+    pipes.sm.send_pipeline_execution_step_success(CallbackToken=token)
+    assert pipes.wait(arn)["PipelineExecutionStatus"] == "Stopped"

@@ -308,7 +308,7 @@ try:
     raise AssertionError("it started")
 except sm.exceptions.ClientError as error:
     message = error.response["Error"]["Message"]
-for named in ("'Callback' (Callback)", "'Emr' (EMR)", "'Quality' (QualityCheck)", "'Each' (ForEach)"):
+for named in ("'Emr' (EMR)", "'Quality' (QualityCheck)", "'Each' (ForEach)"):
     assert named in message, message
 pipeline = Pipeline(name="OthersThatRun", steps=[train, notify, nested], sagemaker_session=session)
 steps = finish(pipeline)

@@ -36,6 +36,8 @@ def register(app: LocalAwsApp) -> None:
                 "ListPipelineExecutions",
                 "ListPipelineExecutionSteps",
                 "ListPipelineParametersForExecution",
+                "SendPipelineExecutionStepSuccess",
+                "SendPipelineExecutionStepFailure",
             )
         )
     )

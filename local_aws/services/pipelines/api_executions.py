@@ -1,13 +1,17 @@
 """Start, Stop, Retry, Update, Describe and List of executions, in place of moto's."""
 
+from collections.abc import Callable
+from typing import Any
+
 from moto.core.responses import ActionResult
-from moto.sagemaker.exceptions import ConflictException, ValidationError
+from moto.sagemaker.exceptions import ConflictException, ResourceNotFound, ValidationError
 from moto.sagemaker.responses import SageMakerResponse
 
 from local_aws.server.app import LocalAwsApp
 from local_aws.services.pipelines import requests
 from local_aws.services.pipelines.api_pipelines import find_version
 from local_aws.services.pipelines.book import Book
+from local_aws.services.pipelines.callbacks import CallbackError
 from local_aws.services.pipelines.definition import Definition
 from local_aws.services.pipelines.manager import Manager, new_execution
 from local_aws.services.pipelines.naming import execution_id
@@ -170,6 +174,23 @@ def install(app: LocalAwsApp, book: Book, versions: Versions, manager: Manager) 
         manager.retry(execution)
         return ActionResult({"PipelineExecutionArn": execution.arn})
 
+    def answered(self: SageMakerResponse, call: Callable[..., str], given: Any) -> ActionResult:
+        token = self._get_param("CallbackToken")
+        try:
+            return ActionResult(
+                {"PipelineExecutionArn": call(self.current_account, self.region, token, given)}
+            )
+        except LookupError:
+            raise ResourceNotFound(message=f"No step waits for the callback token '{token}'.") from None
+        except CallbackError as error:
+            raise ValidationError(message=str(error)) from None
+
+    def send_pipeline_execution_step_success(self: SageMakerResponse) -> ActionResult:
+        return answered(self, manager.callbacks.succeed, self._get_param("OutputParameters") or [])
+
+    def send_pipeline_execution_step_failure(self: SageMakerResponse) -> ActionResult:
+        return answered(self, manager.callbacks.fail, self._get_param("FailureReason"))
+
     for function in (
         start_pipeline_execution,
         describe_pipeline_execution,
@@ -180,5 +201,7 @@ def install(app: LocalAwsApp, book: Book, versions: Versions, manager: Manager) 
         stop_pipeline_execution,
         update_pipeline_execution,
         retry_pipeline_execution,
+        send_pipeline_execution_step_success,
+        send_pipeline_execution_step_failure,
     ):
         setattr(SageMakerResponse, function.__name__, function)

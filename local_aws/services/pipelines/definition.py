@@ -125,7 +125,7 @@ def _own_expressions(step: Step) -> Any:
         return step.arguments.get("Conditions")
     if step.type == "ForEach":
         return step.arguments.get("IterableItems")
-    return [step.raw.get("Arguments"), step.raw.get("FunctionArn")]
+    return [step.raw.get(member) for member in ("Arguments", "FunctionArn", "SqsQueueUrl")]
 
 
 def _depends_on(step: Step, steps: dict[str, Step]) -> None:
@@ -196,6 +196,8 @@ def _check_step(step: Step) -> None:
             conditions.check(condition)
     if step.type == "Lambda" and not step.raw.get("FunctionArn"):
         raise ExpressionError("a Lambda step needs a FunctionArn")
+    if step.type == "Callback" and not step.raw.get("SqsQueueUrl"):
+        raise ExpressionError("a Callback step needs a SqsQueueUrl")
     outputs = (
         (step.arguments.get("ProcessingOutputConfig") or {}).get("Outputs")
         if isinstance(step.arguments, dict) and step.type == "Processing"

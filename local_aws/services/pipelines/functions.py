@@ -5,39 +5,27 @@ import logging
 from typing import Any
 
 from local_aws.server.app import LocalAwsApp
+from local_aws.services.pipelines import outputs
 from local_aws.services.pipelines.definition import Step
 from local_aws.services.pipelines.engine import Ended
 from local_aws.services.pipelines.records import Execution
 from local_aws.services.pipelines.scheduler import FAILED, SUCCEEDED
 
 log = logging.getLogger("local_aws")
-VALUE_LIMIT = 1024
-_TYPES = {"String": str, "Integer": int, "Float": (int, float), "Boolean": bool}
-
-
-def _shown(value: Any) -> str:
-    return (value if isinstance(value, str) else json.dumps(value))[:VALUE_LIMIT]
-
-
-def _fits(value: Any, kind: str) -> bool:
-    if isinstance(value, bool) and kind != "Boolean":
-        return False
-    return isinstance(value, _TYPES.get(kind, object))
 
 
 def _outputs(step: Step, answer: Any) -> dict[str, Any]:
     """{name: value} of the step's declared outputs from the function's answer. `ValueError` for one that is
     missing or of another type."""
-    declared = step.raw.get("OutputParameters") or []
-    if declared and not isinstance(answer, dict):
+    wanted = outputs.declared(step)
+    if wanted and not isinstance(answer, dict):
         raise ValueError("the function's answer is no JSON object")
     found = {}
-    for output in declared:
-        name, kind = output["OutputName"], output.get("OutputType", "String")
+    for name, kind in wanted.items():
         if name not in answer:
             raise ValueError(f"the function's answer lacks the output parameter '{name}'")
-        if not _fits(answer[name], kind):
-            raise ValueError(f"the output parameter '{name}' must be a {kind}, but is {answer[name]!r}")
+        if not outputs.fits(answer[name], kind):
+            raise ValueError(f"the output parameter '{name}' must be of the type {kind}, but is {answer[name]!r}")
         found[name] = answer[name]
     return found
 
@@ -55,7 +43,7 @@ def invoke(
             said = answer.get("errorMessage") if isinstance(answer, dict) else None
             text = said or result.payload.decode("utf-8", "replace")
             return Ended(FAILED, f"ClientError: The Lambda function {arn} failed: {text}"), []
-        outputs = _outputs(step, answer)
+        values = _outputs(step, answer)
     except ValueError as error:
         return Ended(FAILED, f"ClientError: Lambda step {step.name}: {error}."), []
     except Exception as error:
@@ -63,5 +51,4 @@ def invoke(
         return Ended(
             FAILED, f"ClientError: Failed to invoke lambda:Invoke of {arn}. Error Details: {error}"
         ), []
-    listed = [{"Name": name, "Value": _shown(value)} for name, value in outputs.items()]
-    return Ended(SUCCEEDED, properties={"OutputParameters": outputs}), listed
+    return Ended(SUCCEEDED, properties={"OutputParameters": values}), outputs.listed(values)

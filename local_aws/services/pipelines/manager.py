@@ -10,6 +10,7 @@ from local_aws.services.events import emit
 from local_aws.services.jobs import finished
 from local_aws.services.pipelines import notices
 from local_aws.services.pipelines.book import Book
+from local_aws.services.pipelines.callbacks import Callbacks
 from local_aws.services.pipelines.definition import Definition, parse
 from local_aws.services.pipelines.engine import Engine, nodes_of
 from local_aws.services.pipelines.records import Execution, StepRecord
@@ -28,6 +29,7 @@ class Manager:
 
     def __init__(self, app: LocalAwsApp, book: Book):
         self.app, self.book = app, book
+        self.callbacks = Callbacks()
         self.closing = False
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
@@ -49,9 +51,9 @@ class Manager:
             with self._lock:
                 self._watched.pop((kind, execution.account, execution.region, job), None)
 
-        runner = AwsStepRunner(self.app, execution, definition, self.book, watch, unwatch)
+        runner = AwsStepRunner(self.app, execution, definition, self.book, watch, unwatch, self.callbacks)
         engine = Engine(execution, definition, nodes, runner, self)
-        runner.post = engine.post
+        runner.engine = engine
         with self._lock:
             self._engines[execution.arn] = engine
 

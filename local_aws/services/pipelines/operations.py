@@ -70,12 +70,11 @@ OPERATIONS = {
         describe="DescribeModelPackage",
     ),
 }
-EXECUTED = (*OPERATIONS, "Condition", "Fail", "Lambda")
+EXECUTED = (*OPERATIONS, "Condition", "Fail", "Lambda", "Callback")
 # Types of AWS that nothing stands for here. A definition may have them; an execution may not.
 NOT_EMULATED = (
     "QualityCheck",
     "ClarifyCheck",
-    "Callback",
     "EMR",
     "EMRServerless",
     "AutoML",

@@ -15,6 +15,7 @@ from local_aws.server.clients import client_of
 from local_aws.services.pipelines import conditions, functions, retries
 from local_aws.services.pipelines.book import Book
 from local_aws.services.pipelines.caching import signature
+from local_aws.services.pipelines.callbacks import Callbacks, send
 from local_aws.services.pipelines.definition import Definition, Step
 from local_aws.services.pipelines.engine import Ended
 from local_aws.services.pipelines.expressions import ExpressionError, resolve
@@ -56,7 +57,7 @@ def _refused(operation: str, error: ClientError | BotoCoreError) -> Ended:
 
 class AwsStepRunner:
     """`engine.StepRunner` for one execution. `watch(kind, name, step)` and `unwatch(kind, name)` say which
-    job's end belongs to which step; `post` is the engine's."""
+    job's end belongs to which step."""
 
     def __init__(
         self,
@@ -66,10 +67,11 @@ class AwsStepRunner:
         book: Book,
         watch: Any,
         unwatch: Any,
+        callbacks: Callbacks,
     ):
         self._app, self._execution, self._definition, self._book = app, execution, definition, book
-        self._watch, self._unwatch = watch, unwatch
-        self.post: Any = None
+        self._watch, self._unwatch, self._callbacks = watch, unwatch, callbacks
+        self.engine: Any = None  # set as soon as it is made
 
     @property
     def _sagemaker(self) -> Any:
@@ -90,6 +92,8 @@ class AwsStepRunner:
                 return self._fail(step, record)
             if step.type == "Lambda":
                 return self._lambda(step, record)
+            if step.type == "Callback":
+                return self._callback(step, record)
             return self._resource(step, record)
         except ExpressionError as error:
             return Ended(FAILED, f"ClientError: {error}")
@@ -114,7 +118,10 @@ class AwsStepRunner:
         return Ended(FAILED, reason or f"The job ended as {status}.", properties=answer, retry=kind)
 
     def stop(self, step: Step, record: StepRecord) -> None:
-        """Ask the step's job to stop; a Lambda function cannot be stopped and is waited for."""
+        """Ask the step's job to stop. A Lambda function cannot be stopped and is waited for, as is the answer to
+        a callback, whose queue is told."""
+        if step.type == "Callback":
+            send(self._app, self._execution, record, None, "Stopping")
         if record.job is None:
             return
         operation = OPERATIONS[step.type]
@@ -217,10 +224,20 @@ class AwsStepRunner:
             ended, outputs = functions.invoke(self._app, self._execution, step, arn, payload)
             if outputs:
                 record.metadata = {"Lambda": {"Arn": arn, "OutputParameters": outputs}}
-            self.post(step.name, attempt, ended)
+            self.engine.post(step.name, attempt, ended)
 
         threading.Thread(target=work, name=f"lambda-step-{step.name}", daemon=True).start()
         return None
+
+    def _callback(self, step: Step, record: StepRecord) -> Ended | None:
+        url = resolve(step.raw["SqsQueueUrl"], self._values())
+        payload = resolve(step.arguments, self._values())
+        token = self._callbacks.open(self.engine, step, record.attempts)
+        record.metadata = {"Callback": {"CallbackToken": token, "SqsQueueUrl": url}}
+        ended = send(self._app, self._execution, record, payload, "Executing")
+        if ended:
+            self._callbacks.close(token)
+        return ended
 
 
 def _best_first(tuning: dict[str, Any]) -> str:
