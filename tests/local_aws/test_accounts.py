@@ -8,10 +8,12 @@ import uuid
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from codepipeline_helpers import Pipelines, make_role, until
-from conftest import clients_of, running_server
+from codepipeline_helpers import Pipelines, action, make_role, until
+from conftest import IMAGE, clients_of, running_server
 
 from local_aws.config import ACCOUNT_ID
+
+pytestmark = pytest.mark.slow  # the first request of an account loads all managed policies of IAM
 
 DEV = "210987654321"
 
@@ -186,7 +188,83 @@ class TestPipeline:
         assert pipes.action_state("Stage1", "Deploy")["errorDetails"]["code"] == "PermissionError"
 
 
-@pytest.mark.slow
+DEPLOY = """
+version: 0.2
+phases:
+  build:
+    commands:
+      - |
+        python - <<'END'
+        import os, boto3
+        given = boto3.client("sts").assume_role(RoleArn=os.environ["DEV_ROLE_ARN"], RoleSessionName="deploy")
+        keys = given["Credentials"]
+        dev = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+        group = os.environ["MODEL_PACKAGE_GROUP_NAME"]
+        found = dev.client("sagemaker").list_model_packages(
+            ModelPackageGroupName=group, ModelApprovalStatus="Approved"
+        )["ModelPackageSummaryList"][0]["ModelPackageArn"]
+        dev.client("ssm").put_parameter(Name=f"/{group}/deployed", Value=found, Type="String")
+        END
+"""
+
+
+def test_an_approval_in_one_account_starts_the_deployment_from_the_other(aws, dev, name):
+    """The chain of the workshop: approved in dev, the event goes to tooling, whose build deploys to dev."""
+    pipes = Pipelines(aws)
+    pipes.put_source()
+    build_role = make_role(aws, f"{name}-build", {"Service": "codebuild.amazonaws.com"})
+    dev_role = make_role(dev, name, {"AWS": build_role})
+    aws.codebuild.create_project(
+        name=name,
+        source={"type": "CODEPIPELINE", "buildspec": DEPLOY},
+        artifacts={"type": "CODEPIPELINE"},
+        environment={
+            "type": "LINUX_CONTAINER",
+            "image": "aws/codebuild/standard:7.0",
+            "computeType": "BUILD_GENERAL1_SMALL",
+            "environmentVariables": [
+                {"name": "DEV_ROLE_ARN", "value": dev_role},
+                {"name": "MODEL_PACKAGE_GROUP_NAME", "value": name},
+            ],
+        },
+        serviceRole=build_role,
+    )
+    given = {"ProjectName": name}
+    first = pipes.create(
+        [pipes.source()], [action("Deploy", "Build", "CodeBuild", configuration=given, inputs=["Src"])]
+    )
+    assert pipes.wait(first, seconds=60)["status"] == "Failed"  # nothing is approved yet
+
+    aws.events.put_permission(Action="events:PutEvents", Principal=DEV, StatementId=name)
+    pattern = {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {"ModelPackageGroupName": [name], "ModelApprovalStatus": ["Approved"]},
+    }
+    sender = make_role(dev, f"{name}-events", {"Service": "events.amazonaws.com"})
+    bus = f"arn:aws:events:us-east-1:{ACCOUNT_ID}:event-bus/default"
+    rule(dev, name, pattern, {"Arn": bus, "RoleArn": sender})
+    pipeline = f"arn:aws:codepipeline:us-east-1:{ACCOUNT_ID}:{pipes.name}"
+    rule(aws, name, {**pattern, "account": [DEV]}, {"Arn": pipeline, "RoleArn": pipes.role})
+
+    dev.sagemaker.create_model_package_group(ModelPackageGroupName=name)
+    package = dev.sagemaker.create_model_package(
+        ModelPackageGroupName=name,
+        InferenceSpecification={
+            "Containers": [{"Image": IMAGE, "ModelDataUrl": f"s3://{name}/model.tar.gz"}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+    )["ModelPackageArn"]
+    dev.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    until(lambda: len(pipes.executions()) == 2)
+    newest = pipes.executions()[0]
+    assert newest["trigger"]["triggerType"] == "CloudWatchEvent"
+    assert pipes.wait(newest["pipelineExecutionId"], seconds=60)["status"] == "Succeeded"
+    assert dev.ssm.get_parameter(Name=f"/{name}/deployed")["Parameter"]["Value"] == package
+    aws.events.remove_permission(StatementId=name, EventBusName="default")
+
+
 def test_credentials_of_an_assumed_role_outlive_a_kill(tmp_path):
     with running_server(tmp_path / "home") as local:
         aws, dev = clients_of(local.endpoint_url), clients_with(local.endpoint_url, DEV)

@@ -42,6 +42,7 @@ def test_an_execution_runs_from_the_source_to_the_deployment(pipes, aws):
     assert [pipes.stage(f"Stage{i}")["latestExecution"]["status"] for i in range(3)] == ["Succeeded"] * 3
 
 
+@pytest.mark.slow
 def test_a_source_that_is_missing_fails_with_its_reason(pipes):
     wanted = pipes.create([pipes.source()], [pipes.deploy()])
     found = pipes.wait(wanted)
@@ -58,6 +59,7 @@ def test_a_source_that_is_missing_fails_with_its_reason(pipes):
     assert "latestExecution" not in pipes.stage("Stage1")
 
 
+@pytest.mark.slow
 def test_a_connection_is_not_emulated_and_says_so(pipes):
     connection = action("Source", "Source", "CodeStarSourceConnection", outputs=["Src"])
     found = pipes.wait(pipes.create([connection], [pipes.deploy()]))
@@ -112,6 +114,7 @@ class TestApproval:
         assert asked["customData"] == f"version {source['VersionId']}"
 
 
+@pytest.mark.slow
 class TestSuperseding:
     def test_the_newer_execution_supersedes_the_one_that_waits(self, pipes):
         pipes.put_source()
@@ -224,6 +227,7 @@ def test_only_an_approved_model_package_starts_the_deployment_pipeline(pipes, aw
     assert pipes.wait(by_event[0]["pipelineExecutionId"])["status"] == "Succeeded"
 
 
+@pytest.mark.slow
 class TestTransitions:
     def test_a_disabled_transition_holds_until_it_is_enabled(self, pipes):
         pipes.put_source()
@@ -240,6 +244,7 @@ class TestTransitions:
         assert pipes.stage("Stage1")["inboundTransitionState"] == {"enabled": True}
 
 
+@pytest.mark.slow
 class TestStopping:
     @pytest.fixture
     def waiting(self, pipes):
@@ -277,6 +282,7 @@ class TestStopping:
         assert pipes.execution(waiting)["status"] == "InProgress"
 
 
+@pytest.mark.slow
 class TestRetry:
     def retry(self, pipes, wanted, mode="FAILED_ACTIONS", stage="Stage1"):
         pipes.api.retry_stage_execution(
@@ -313,6 +319,7 @@ class TestRetry:
         assert code_of(caught) == "NotLatestPipelineExecutionException"
 
 
+@pytest.mark.slow
 class TestStarting:
     def test_a_new_version_of_a_polled_object_starts_the_pipeline(self, pipes):
         pipes.put_source()
@@ -367,6 +374,7 @@ class TestStarting:
             pipes.create([pipes.source()], [approval()], artifactStore=store)
 
 
+@pytest.mark.slow
 def test_actions_of_one_run_order_run_side_by_side(pipes):
     pipes.put_source()
     wanted = pipes.create([pipes.source()], [approval("One"), approval("Two"), pipes.deploy(runOrder=2)])
@@ -377,6 +385,7 @@ def test_actions_of_one_run_order_run_side_by_side(pipes):
     assert pipes.wait(wanted)["status"] == "Succeeded"
 
 
+@pytest.mark.slow
 def test_a_deleted_pipeline_is_gone_with_its_executions(pipes):
     pipes.put_source()
     pipes.create([pipes.source()], [approval()])
@@ -388,6 +397,7 @@ def test_a_deleted_pipeline_is_gone_with_its_executions(pipes):
     assert [one["pipelineExecutionId"] for one in pipes.executions()] == [again]
 
 
+@pytest.mark.slow
 def test_an_updated_pipeline_runs_as_it_is_now(pipes):
     pipes.put_source()
     first = pipes.create([pipes.source()], [approval()])
@@ -400,6 +410,7 @@ def test_an_updated_pipeline_runs_as_it_is_now(pipes):
     assert pipes.execution(first)["status"] == "InProgress"
 
 
+@pytest.mark.slow
 def test_its_events(pipes, aws):
     url = aws.sqs.create_queue(QueueName=pipes.name)["QueueUrl"]
     pattern = {"source": ["aws.codepipeline"], "detail": {"pipeline": [pipes.name]}}

@@ -1,10 +1,13 @@
 """Pipelines whose actions are real builds, started by real commits."""
 
 import json
+import os
+import signal
 import uuid
 
 import pytest
 from codepipeline_helpers import ENDED, Pipelines, action, make_role, until
+from conftest import clients_of, running_server
 
 pytestmark = pytest.mark.slow
 
@@ -30,14 +33,13 @@ def pipes(aws):
     return Pipelines(aws)
 
 
-@pytest.fixture(scope="module")
-def project(aws):
+def make_project(aws, buildspec):
     """A project for pipelines; its buildspec is its own, not the source's."""
     name = f"build-{uuid.uuid4().hex[:8]}"
     role = make_role(aws, name, {"Service": "codebuild.amazonaws.com"})
     aws.codebuild.create_project(
         name=name,
-        source={"type": "CODEPIPELINE", "buildspec": BUILDSPEC},
+        source={"type": "CODEPIPELINE", "buildspec": buildspec},
         artifacts={"type": "CODEPIPELINE"},
         environment={
             "type": "LINUX_CONTAINER",
@@ -47,6 +49,11 @@ def project(aws):
         serviceRole=role,
     )
     return name
+
+
+@pytest.fixture(scope="module")
+def project(aws):
+    return make_project(aws, BUILDSPEC)
 
 
 def build(project, **more):
@@ -147,3 +154,30 @@ def test_of_100_commits_in_a_row_no_execution_is_lost_and_the_last_commit_is_bui
     assert len({one["pipelineExecutionId"] for one in executions}) == 101
     found = aws.s3.get_object(Bucket=pipes.artifacts, Key="out/commit-99/result.txt")
     assert found["Body"].read() == b"commit-99 dev\n"
+
+
+def test_a_build_that_a_kill_ended_has_failed_and_can_be_tried_again(tmp_path):
+    with running_server(tmp_path / "home") as local:
+        aws = clients_of(local.endpoint_url)
+        pipes = Pipelines(aws)
+        pipes.put_source()
+        name = make_project(aws, BUILDSPEC.replace("- mkdir out", "- sleep 60; mkdir out"))
+        pipes.put_source(**{"word.txt": "patience"})
+        wanted = create(pipes, name)
+        until(lambda: pipes.action_state("Stage1", "Build").get("externalExecutionId"))
+        os.kill(local.pid, signal.SIGKILL)
+    with running_server(tmp_path / "home") as local:
+        pipes.aws = clients_of(local.endpoint_url)
+        pipes.api = pipes.aws.codepipeline
+        found = pipes.wait(wanted)
+        assert found["status"] == "Failed"
+        assert "RetryStageExecution" in found["statusSummary"]
+        quick = {"type": "CODEPIPELINE", "buildspec": BUILDSPEC}
+        pipes.aws.codebuild.update_project(name=name, source=quick)
+        pipes.api.retry_stage_execution(
+            pipelineName=pipes.name,
+            stageName="Stage1",
+            pipelineExecutionId=wanted,
+            retryMode="FAILED_ACTIONS",
+        )
+        assert pipes.wait(wanted, "Succeeded", "Failed", seconds=60)["status"] == "Succeeded"

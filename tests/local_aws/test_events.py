@@ -92,6 +92,7 @@ def test_matching_event_reaches_the_queue_in_its_envelope(rules):
     }
 
 
+@pytest.mark.slow
 def test_order_of_a_source_is_kept(rules):
     url, arn = rules.queue()
     rules.rule({"source": [rules.source]}, {"Arn": arn})
@@ -100,6 +101,7 @@ def test_order_of_a_source_is_kept(rules):
     assert [json.loads(m["Body"])["detail"]["n"] for m in rules.received(url, 30)] == list(range(30))
 
 
+@pytest.mark.slow
 def test_a_disabled_rule_and_a_rule_with_a_schedule_only_get_no_event(rules):
     url, arn = rules.queue()
     rules.rule({"source": [rules.source]}, {"Arn": arn}, name=f"{rules.name}-off")
@@ -111,6 +113,7 @@ def test_a_disabled_rule_and_a_rule_with_a_schedule_only_get_no_event(rules):
     assert "Messages" not in rules.aws.sqs.receive_message(QueueUrl=url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "wanted"),
     [
@@ -139,6 +142,7 @@ def test_what_a_target_gets(rules, how, wanted):
     assert json.loads(rules.received(url, 1)[0]["Body"]) == wanted
 
 
+@pytest.mark.slow
 def test_log_group_and_topic_as_targets(rules, aws):
     url, queue_arn = rules.queue()
     topic = aws.sns.create_topic(Name=rules.name)["TopicArn"]
@@ -178,6 +182,7 @@ def test_what_cannot_be_delivered_is_in_the_dead_letter_queue_and_in_the_metrics
     assert until(failed)[0]["Sum"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_target_that_is_not_emulated_is_a_failed_invocation_that_names_it(rules):
     url, dlq = rules.queue("dlq")
     kinesis = "arn:aws:kinesis:us-east-1:123456789012:stream/x"
@@ -204,6 +209,7 @@ def test_entries_that_are_not_taken(aws, entry, code):
     assert "EventId" in answer["Entries"][1]
 
 
+@pytest.mark.slow
 def test_put_events_to_a_bus_that_does_not_exist(aws):
     with pytest.raises(ClientError, match="Event bus nowhere does not exist") as caught:
         aws.events.put_events(
@@ -231,6 +237,7 @@ def test_event_pattern_is_answered_by_the_matcher_of_the_delivery(aws):
     assert caught.value.response["Error"]["Code"] == "InvalidEventPatternException"
 
 
+@pytest.mark.slow
 def test_another_bus_of_the_account(rules, aws):
     bus = aws.events.create_event_bus(Name=f"{rules.name}-bus")["EventBusArn"]
     url, arn = rules.queue()
@@ -292,6 +299,7 @@ class TestModelPackages:
         assert aws.sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"] == "Approved"
 
 
+@pytest.mark.slow
 def test_what_is_no_target_or_no_schedule_is_refused(rules, aws):
     rules.rule({"source": [rules.source]})
     for target, said in (
@@ -311,6 +319,7 @@ def test_what_is_no_target_or_no_schedule_is_refused(rules, aws):
         aws.events.put_rule(Name=rules.name, ScheduleExpression="cron(0 8 * * * *)")
 
 
+@pytest.mark.slow
 def test_an_object_of_a_bucket_with_eventbridge_is_an_event(rules, aws):
     url, arn = rules.queue()
     aws.s3.create_bucket(Bucket=rules.name)
