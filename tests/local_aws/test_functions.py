@@ -213,6 +213,21 @@ def test_update_function_code_and_configuration(aws, create, bucket):
         FunctionName=name, Handler="other.run", Environment={"Variables": {"N": "2"}}
     )
     assert invoke(aws, name)[1] == "2"
+    aws.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    versions = [
+        aws.s3.put_object(
+            Bucket=bucket,
+            Key="versioned.zip",
+            Body=zip_of(other=f"def run(event, context):\n    return {n}\n"),
+        )["VersionId"]
+        for n in (3, 4)
+    ]
+    aws.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
+    source = {"S3Bucket": bucket, "S3Key": "versioned.zip"}
+    aws.awslambda.update_function_code(FunctionName=name, **source, S3ObjectVersion=versions[0])
+    assert invoke(aws, name)[1] == 3
+    aws.awslambda.update_function_code(FunctionName=name, **source)
+    assert invoke(aws, name)[1] == 4
 
 
 @pytest.mark.slow

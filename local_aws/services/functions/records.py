@@ -5,7 +5,7 @@ import binascii
 from typing import Any
 
 from moto.awslambda.exceptions import InvalidParameterValueException
-from moto.awslambda.models import LambdaFunction
+from moto.awslambda.models import LambdaFunction, _zipfile_content
 from moto.awslambda.responses import LambdaResponse
 from moto.s3.exceptions import MissingBucket, MissingKey
 from moto.s3.models import s3_backends
@@ -26,7 +26,7 @@ def _bytes_of(record: LambdaFunction, spec: dict[str, Any]) -> bytes | None:
         code = "NoSuchKey. S3 Error Message: The specified key does not exist."
         key = None
         try:
-            key = backend.get_object(spec["S3Bucket"], spec["S3Key"])
+            key = backend.get_object(spec["S3Bucket"], spec["S3Key"], version_id=spec.get("S3ObjectVersion"))
         except MissingBucket:
             code = "NoSuchBucket. S3 Error Message: The specified bucket does not exist"
         except MissingKey:
@@ -48,6 +48,9 @@ def install() -> None:
             except packages.BadPackage as error:
                 raise InvalidParameterValueException(str(error)) from None
         plain(self, spec)
+        if data is not None and not spec.get("DryRun"):  # moto knows no S3ObjectVersion
+            encoded = base64.b64encode(data)
+            self.code_bytes, self.code_size, self.code_sha_256, self.code_digest = _zipfile_content(encoded)
 
     LambdaFunction._set_function_code = set_function_code
 
