@@ -1,0 +1,270 @@
+"""The four stacks deployed in order on a local AWS, used by labs, updated, and deleted with nothing left.
+
+The tests of this file follow one another, as a learner's day does.
+"""
+
+import json
+import re
+
+import pytest
+from places import clients
+from presence import CHECKS, inventory, is_there
+
+from tools.templates import STACKS, read_names, stored_names, template
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+PROJECT = "sagemaker-e2e-lab"
+BUCKET = f"{PROJECT}-ml-123456789012-us-east-1"
+
+
+def name_of(stack):
+    return f"{PROJECT}-{stack}"
+
+
+@pytest.fixture(scope="module")
+def deployed(checkout):
+    """The output of the first `up`; the stacks are there from here on."""
+    return checkout.stacks("up")
+
+
+@pytest.fixture(scope="module")
+def aws(checkout, deployed):
+    return clients(checkout.url)
+
+
+def resources(aws, stack):
+    pages = aws.cloudformation.get_paginator("list_stack_resources").paginate(StackName=name_of(stack))
+    return {r["LogicalResourceId"]: r for page in pages for r in page["StackResourceSummaries"]}
+
+
+def outputs(aws, stack):
+    (found,) = aws.cloudformation.describe_stacks(StackName=name_of(stack))["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+def names(aws):
+    pages = aws.ssm.get_paginator("get_parameters_by_path").paginate(Path=f"/{PROJECT}", Recursive=True)
+    return {p["Name"].removeprefix(f"/{PROJECT}/"): p["Value"] for page in pages for p in page["Parameters"]}
+
+
+def test_they_deploy_in_their_order(deployed):
+    ends = [deployed.index(f"CREATE_COMPLETE              {name_of(stack)}") for stack in STACKS]
+    assert ends == sorted(ends)
+    assert "FAILED" not in deployed and f"BucketName            {BUCKET}" in deployed
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_each_resource_is_there(aws, stack):
+    found = resources(aws, stack)
+    always = {name for name, r in template(stack)["Resources"].items() if "Condition" not in r}
+    assert always <= found.keys()
+    missing = {
+        name: r["PhysicalResourceId"]
+        for name, r in found.items()
+        if not is_there(aws, r["ResourceType"], r["PhysicalResourceId"])
+    }
+    assert missing == {}
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_the_check_of_a_kind_can_say_no(aws, kind):
+    assert not is_there(aws, kind, "nothing-of-that-name|nothing")
+
+
+def test_outputs_are_the_resources(aws):
+    ids = {stack: {n: r["PhysicalResourceId"] for n, r in resources(aws, stack).items()} for stack in STACKS}
+    network, studio, cicd, ml = (outputs(aws, stack) for stack in STACKS)
+    subnets = [ids[STACKS[0]][f"PrivateSubnet{number}"] for number in (1, 2)]
+    assert network["PrivateSubnetIds"] == ",".join(subnets)
+    assert network["VpcId"] == ids[STACKS[0]]["Vpc"]
+    assert studio["DomainId"] == ids[STACKS[1]]["Domain"]
+    assert studio["ExecutionRoleArn"].endswith(f":role/{ids[STACKS[1]]['ExecutionRole']}")
+    assert cicd["CodePipelineDeploymentArn"].endswith(f":{PROJECT}-deployment-dev")
+    assert cicd["PipelineStoreName"] == ids[STACKS[2]]["PipelineStore"]
+    assert ml["BucketName"] == BUCKET
+    assert ml["KeyArn"].endswith(f":key/{ids[STACKS[3]]['Key']}")
+    for stack in STACKS:
+        made = {n for n, o in template(stack)["Outputs"].items() if "Condition" not in o}
+        assert made <= outputs(aws, stack).keys()
+
+
+def test_each_stored_name_has_the_value_that_its_readers_expect(aws):
+    found = names(aws)
+    network, studio, cicd, ml = (outputs(aws, stack) for stack in STACKS)
+    first, second = network["PrivateSubnetIds"].split(",")
+    assert found == {
+        "vpc-id": network["VpcId"],
+        "private-subnet-1-id": first,
+        "private-subnet-2-id": second,
+        "private-subnet-ids": network["PrivateSubnetIds"],
+        "security-group-ids": network["SecurityGroupId"],
+        "account-id-tooling": "123456789012",
+        "execution-role-arn": studio["ExecutionRoleArn"],
+        "execution-role-name": studio["ExecutionRoleArn"].rsplit("/", 1)[-1],
+        "domain-id": studio["DomainId"],
+        "repository-url": "none",
+        "repository-branch": "main",
+        "codepipeline-training-arn": cicd["CodePipelineTrainingArn"],
+        "codepipeline-deployment-arn": cicd["CodePipelineDeploymentArn"],
+        "repository-training-name": f"{PROJECT}-training",
+        "repository-deployment-name": f"{PROJECT}-deployment",
+        "bucket-name": ml["BucketName"],
+        "kms-key-id": ml["KeyArn"],
+        "model-package-group-name": f"{PROJECT}-tweet-sentiment",
+    }
+    assert found.keys() == {name for stack in STACKS for name in stored_names(stack)}
+    assert {name for stack in STACKS for name in read_names(stack)} <= found.keys()
+
+
+def test_studio_is_in_the_private_network(aws):
+    network = outputs(aws, STACKS[0])
+    domain = aws.sagemaker.describe_domain(DomainId=outputs(aws, STACKS[1])["DomainId"])
+    assert domain["AppNetworkAccessType"] == "VpcOnly" and domain["VpcId"] == network["VpcId"]
+    assert domain["SubnetIds"] == network["PrivateSubnetIds"].split(",")
+    settings = domain["DefaultUserSettings"]
+    assert settings["SecurityGroups"] == [network["SecurityGroupId"]]
+    assert settings["StudioWebPortal"] == "ENABLED"
+    idle = settings["JupyterLabAppSettings"]["AppLifecycleManagement"]["IdleSettings"]
+    assert idle["LifecycleManagement"] == "ENABLED" and int(idle["IdleTimeoutInMinutes"]) == 60
+
+
+def test_an_approval_and_nothing_else_starts_the_deployment(aws):
+    rule = resources(aws, STACKS[3])["ApprovalRule"]["PhysicalResourceId"].rsplit("/", 1)[-1].split("|")[-1]
+    pattern = json.loads(aws.events.describe_rule(Name=rule)["EventPattern"])
+    assert pattern["detail"]["ModelApprovalStatus"] == ["Approved"]
+    (target,) = aws.events.list_targets_by_rule(Rule=rule)["Targets"]
+    assert target["Arn"] == names(aws)["codepipeline-deployment-arn"]
+    pipeline = f"{PROJECT}-deployment-dev"
+
+    def executions():
+        found = aws.codepipeline.list_pipeline_executions(pipelineName=pipeline)["pipelineExecutionSummaries"]
+        return [e for e in found if e["trigger"]["triggerType"] == "CloudWatchEvent"]
+
+    group = names(aws)["model-package-group-name"]
+    container = {
+        "Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:1",
+        "ModelDataUrl": f"s3://{BUCKET}/m.tar.gz",
+    }
+    package = aws.sagemaker.create_model_package(
+        ModelPackageGroupName=group,
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification={
+            "Containers": [container],
+            "SupportedContentTypes": ["application/json"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+    )["ModelPackageArn"]
+    for status in ("Rejected", "PendingManualApproval", "Approved"):
+        aws.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus=status)
+    poll(lambda: executions(), "no execution after the approval")
+    assert len(executions()) == 1
+
+
+def poll(done, what, seconds=20):
+    import time
+
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def test_a_second_run_has_nothing_to_change(checkout, deployed):
+    said = checkout.stacks("up")
+    assert re.findall(r"^(\S+): nothing to change$", said, re.MULTILINE) == [
+        name_of(stack) for stack in STACKS
+    ]
+    assert "COMPLETE" not in said
+
+
+def test_status_names_what_is_deployed(checkout, deployed):
+    assert checkout.stacks("status").count("CREATE_COMPLETE") == 4
+
+
+LABS = (
+    ("nbs/00-ml-build-train/00-Data-Visualization.ipynb", {"sample": 600}),
+    (
+        "nbs/00-ml-build-train/01-Train-Build-Model.ipynb",
+        {"framework": "tensorflow", "epochs": 1, "minimum_macro_f1": 0.0},
+    ),
+)
+
+
+def test_labs_run_with_nothing_filled_in(checkout, aws):
+    """They read the deployed names: bucket, key, role, subnets, group."""
+    for lab, parameters in LABS:
+        given = [text for key, value in parameters.items() for text in ("-p", key, str(value))]
+        folder = str((checkout.folder / lab).parent)
+        checkout.run(
+            "-m", "papermill", lab, "out.ipynb", "--cwd", folder, "--no-progress-bar", "-k", "python3", *given
+        )
+    found = names(aws)
+    (job,) = aws.sagemaker.list_training_jobs(StatusEquals="Completed")["TrainingJobSummaries"]
+    job = aws.sagemaker.describe_training_job(TrainingJobName=job["TrainingJobName"])
+    assert job["RoleArn"] == found["execution-role-arn"]
+    assert job["OutputDataConfig"]["KmsKeyId"] == found["kms-key-id"]
+    assert job["VpcConfig"]["Subnets"] == found["private-subnet-ids"].split(",")
+    assert job["VpcConfig"]["SecurityGroupIds"] == [found["security-group-ids"]]
+    assert job["ModelArtifacts"]["S3ModelArtifacts"].startswith(f"s3://{found['bucket-name']}/")
+    versions = aws.sagemaker.list_model_packages(ModelPackageGroupName=found["model-package-group-name"])
+    assert len(versions["ModelPackageSummaryList"]) == 2
+
+
+def test_an_update_changes_what_it_says_and_nothing_else(checkout, aws):
+    before = {n: r["PhysicalResourceId"] for stack in STACKS for n, r in resources(aws, stack).items()}
+    said = checkout.stacks(
+        "up", STACKS[0], STACKS[1], "--parameters", "FlowLogRetentionDays=30 IdleMinutes=90"
+    )
+    assert "0 to add, 1 to change, 0 to remove" in said and "UPDATE_COMPLETE" in said
+    (group,) = aws.logs.describe_log_groups(logGroupNamePrefix=f"/{PROJECT}/vpc-flow-logs")["logGroups"]
+    assert group["retentionInDays"] == 30
+    domain = aws.sagemaker.describe_domain(DomainId=names(aws)["domain-id"])
+    idle = domain["DefaultUserSettings"]["JupyterLabAppSettings"]["AppLifecycleManagement"]["IdleSettings"]
+    assert int(idle["IdleTimeoutInMinutes"]) == 90
+    assert before == {
+        n: r["PhysicalResourceId"] for stack in STACKS for n, r in resources(aws, stack).items()
+    }
+
+
+def test_an_update_that_fails_is_rolled_back(checkout, aws):
+    said = checkout.stacks("up", STACKS[1], "--parameters", f"SubnetId=subnet-{'0' * 17}", status=1)
+    assert f"subnet-{'0' * 17}" in said and "UPDATE_ROLLBACK_COMPLETE" in said
+    assert names(aws)["domain-id"] == outputs(aws, STACKS[1])["DomainId"]
+
+
+def test_later_stacks_go_first(checkout, deployed):
+    said = checkout.stacks("down", STACKS[0], status=1)
+    assert "01-sagemaker-studio-environment, 02-ci-cd, 03-ml-environment build on 00-networking" in said
+
+
+def test_what_people_made_in_studio_does_not_keep_it_from_being_deleted(checkout, aws):
+    """Another profile, a space of its own, a running app, as a learner leaves them."""
+    domain = {"DomainId": names(aws)["domain-id"]}
+    aws.sagemaker.create_user_profile(**domain, UserProfileName="guest")
+    aws.sagemaker.create_space(
+        **domain,
+        SpaceName="guests-own",
+        OwnershipSettings={"OwnerUserProfileName": "guest"},
+        SpaceSharingSettings={"SharingType": "Private"},
+        SpaceSettings={"AppType": "JupyterLab"},
+    )
+    for space in ("guests-own", "learner-workshop"):
+        aws.sagemaker.create_app(**domain, SpaceName=space, AppType="JupyterLab", AppName="default")
+    assert len(aws.sagemaker.list_apps()["Apps"]) == 2
+
+
+def test_nothing_is_deleted_that_nobody_told_to(checkout, aws):
+    said = checkout.stacks("down", status=1)
+    assert "2 model version(s) in group" in said and f"object version(s) in bucket {BUCKET}" in said
+    assert "Nothing was removed" in said and "CONFIRM=delete-data" in said
+    assert aws.s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] > 5
+
+
+def test_they_are_deleted_in_reverse_with_nothing_left(checkout, aws):
+    buckets = {bucket["Name"] for bucket in aws.s3.list_buckets()["Buckets"]}
+    assert BUCKET in buckets
+    said = checkout.stacks("down", "--confirm", "delete-data")
+    ends = [said.index(f"DELETE_COMPLETE              {name_of(stack)}") for stack in reversed(STACKS)]
+    assert ends == sorted(ends) and "FAILED" not in said
+    assert "logs of jobs and endpoints: /aws/sagemaker/" in said
+    assert inventory(aws, PROJECT) == {}
