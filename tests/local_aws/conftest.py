@@ -16,11 +16,11 @@ ROLE = "arn:aws:iam::123456789012:role/lab-execution"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 
 
-def clients_of(endpoint_url, region="us-east-1", **config):
+def clients_of(endpoint_url, region="us-east-1", access_key=DUMMY_ACCESS_KEY, **config):
     """boto3 clients made on first use: `aws.s3`, `aws.sagemaker` … They do not touch the process's
     environment."""
     session = boto3.session.Session(
-        aws_access_key_id=DUMMY_ACCESS_KEY, aws_secret_access_key=DUMMY_SECRET_KEY, region_name=region
+        aws_access_key_id=access_key, aws_secret_access_key=DUMMY_SECRET_KEY, region_name=region
     )
     settings = Config(retries={"max_attempts": 0}, proxies={}, **config)
 

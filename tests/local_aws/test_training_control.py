@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
+from conftest import Jobs, clients_of
 
 from local_aws.services.jobs.runner import JobRunner, Run, Stopped
 
@@ -163,3 +164,22 @@ def test_a_job_with_several_hosts_can_be_stopped_while_it_waits_for_another(tmp_
     with JobRunner.alone(JobRunner, Run(SimpleNamespace(), tmp_path), 2):
         assert JobRunner._many_hosts.locked()
     assert not JobRunner._many_hosts.locked()
+
+
+@pytest.mark.slow  # an account's first request loads all managed policies of IAM
+def test_a_job_of_another_account_keeps_to_it(server):
+    """Its bucket, its log, its ARN and its keys are that account's."""
+    account = "210987654321"
+    aws = clients_of(server.endpoint_url, access_key=account)
+    aws.s3.create_bucket(Bucket="of-another-account")
+    jobs = Jobs(aws, "of-another-account")
+    code = "import boto3\nprint(boto3.client('sts').get_caller_identity()['Account'])\n"
+    job = jobs.train(code)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert job["TrainingJobArn"].split(":")[4] == account
+    assert jobs.log("TrainingJobs", job["TrainingJobName"])["algo-1"] == [account]
+    assert job["ModelArtifacts"]["S3ModelArtifacts"].startswith("s3://of-another-account/out/")
+    with pytest.raises(ClientError, match="Requested resource not found"):
+        clients_of(server.endpoint_url).sagemaker.describe_training_job(
+            TrainingJobName=job["TrainingJobName"]
+        )
