@@ -130,3 +130,27 @@ def cors(value: Properties) -> dict[str, Any]:
 def public_access_block(value: Properties) -> dict[str, Any]:
     names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     return {name: value.get(name, False) for name in names}
+
+
+def notifications(value: Properties | None) -> dict[str, Any]:
+    """The API's whole configuration; empty: no notifications."""
+    made: dict[str, Any] = {}
+    kinds = {
+        "LambdaConfigurations": ("LambdaFunctionConfigurations", "Function", "LambdaFunctionArn"),
+        "QueueConfigurations": ("QueueConfigurations", "Queue", "QueueArn"),
+        "TopicConfigurations": ("TopicConfigurations", "Topic", "TopicArn"),
+    }
+    for name, item in (value or {}).items():
+        if name == "EventBridgeConfiguration":
+            made |= {name: {}} if item.get("EventBridgeEnabled", True) else {}
+            continue
+        to, target, arn = kinds[name]
+        made[to] = [_notification(one, target, arn) for one in item]
+    return made
+
+
+def _notification(value: Properties, target: str, arn: str) -> dict[str, Any]:
+    made = {arn: value[target], "Events": [value["Event"]]}
+    if "Filter" in value:
+        made["Filter"] = {"Key": {"FilterRules": value["Filter"]["S3Key"]["Rules"]}}
+    return made

@@ -41,7 +41,14 @@ _PARTS: dict[str, tuple[str, str, Callable[[Any], Any], str]] = {
 
 class Bucket(Handler):
     type = "AWS::S3::Bucket"
-    properties = {"BucketName", "VersioningConfiguration", "LoggingConfiguration", "Tags", *_PARTS}
+    properties = {
+        "BucketName",
+        "LoggingConfiguration",
+        "NotificationConfiguration",
+        "Tags",
+        "VersioningConfiguration",
+        *_PARTS,
+    }
     name_property = "BucketName"
 
     def validate(self, properties: Properties) -> None:
@@ -92,6 +99,9 @@ class Bucket(Handler):
         if old.get("LoggingConfiguration") != new.get("LoggingConfiguration"):
             status = shapes.logging(new.get("LoggingConfiguration"), name)
             s3.put_bucket_logging(Bucket=name, BucketLoggingStatus=status)
+        if old.get("NotificationConfiguration") != new.get("NotificationConfiguration"):
+            made = shapes.notifications(new.get("NotificationConfiguration"))
+            s3.put_bucket_notification_configuration(Bucket=name, NotificationConfiguration=made)
         tags = ctx.tag_list(new.get("Tags"))
         if tags:
             s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
