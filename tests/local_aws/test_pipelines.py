@@ -381,6 +381,7 @@ def test_selective_execution_takes_the_rest_from_an_earlier_one(pipes):
     )
 
 
+@pytest.mark.slow
 def test_a_lambda_step_and_its_output(pipes):
     import io
     import zipfile

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import ROLE, Jobs, clients_of, running_server
+from conftest import IMAGE, ROLE, Jobs, clients_of, running_server
 from pipeline_helpers import Pipelines, always, check, compare, fail, get
 
 
@@ -116,6 +116,35 @@ def test_steps_that_are_not_emulated_are_refused_at_the_start(pipes):
     )
     chosen = {"SelectedSteps": [{"StepName": "a"}]}
     assert pipes.run(name, SelectiveExecutionConfig=chosen)[0]["PipelineExecutionStatus"] == "Succeeded"
+
+
+def test_a_tracking_server_is_not_emulated(pipes):
+    name = f"p-{uuid.uuid4().hex[:8]}"
+    tracked = definition(always("a"), MlflowConfig={"MlflowResourceArn": "arn"})
+    pipes.sm.create_pipeline(PipelineName=name, RoleArn=ROLE, PipelineDefinition=tracked)
+    _, message = refused(pipes.sm.start_pipeline_execution, PipelineName=name)
+    assert message.startswith("MlflowConfig is not emulated by local_aws")
+
+
+def test_pipelines_of_another_account_and_region_act_there(server, pipes):
+    there = clients_of(server.endpoint_url, "eu-west-1", access_key="222222222222")
+    container = {"Image": IMAGE.replace("us-east-1", "eu-west-1")}
+    model = {
+        "Name": "Model",
+        "Type": "Model",
+        "Arguments": {"ExecutionRoleArn": ROLE, "PrimaryContainer": container},
+    }
+    other = Pipelines(there, "none", None)
+    name = other.create(model)
+    found, steps = other.run(name)
+    assert found["PipelineExecutionStatus"] == "Succeeded", steps
+    assert steps["Model"]["Metadata"]["Model"]["Arn"].startswith(
+        "arn:aws:sagemaker:eu-west-1:222222222222:model/"
+    )
+    code, _ = refused(
+        pipes.sm.describe_pipeline_execution, PipelineExecutionArn=found["PipelineExecutionArn"]
+    )
+    assert code == "ResourceNotFound"
 
 
 def test_a_request_token_starts_one_execution(pipes):

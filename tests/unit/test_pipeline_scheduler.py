@@ -57,7 +57,7 @@ def outcomes_of(draw_from, nodes, statuses):
     return {node.name: draw_from.draw(pairs) for node in nodes}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data(), graphs(), st.integers(1, 8))
 def test_every_step_runs_once_after_its_dependencies(data, nodes, limit):
     outcomes = {n.name: (SUCCEEDED, True) for n in nodes}
@@ -72,7 +72,7 @@ def test_every_step_runs_once_after_its_dependencies(data, nodes, limit):
     assert len(ended) == len(nodes)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data(), graphs(triggers=tuple(MATCHES)), st.integers(1, 8))
 def test_a_step_runs_if_and_only_if_all_it_waits_for_ended_as_it_wants(data, nodes, limit):
     outcomes = outcomes_of(data, nodes, (SUCCEEDED, SUCCEEDED, FAILED, STOPPED))
@@ -91,7 +91,7 @@ def test_a_step_runs_if_and_only_if_all_it_waits_for_ended_as_it_wants(data, nod
         assert set(next(n for n in nodes if n.name == name).needs) <= set(done)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.data(), graphs(), st.integers(1, 8))
 def test_none_runs_after_a_failure_it_depends_on_and_all_others_do(data, nodes, limit):
     failing = data.draw(st.sampled_from([n.name for n in nodes]))

@@ -1,5 +1,6 @@
 """Start, Stop, Retry, Update, Describe and List of executions, in place of moto's."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from local_aws.services.pipelines.records import StepRecord, when
 from local_aws.services.pipelines.selective import SelectionError, reused_steps
 from local_aws.services.pipelines.versions import Versions
 
+log = logging.getLogger("local_aws")
 DEFAULT_PARALLEL = 50  # AWS's quota of steps that run at a time, when nobody asks for fewer
 EXECUTIONS_PAGE, STEPS_PAGE = 10, 100
 
@@ -34,6 +36,16 @@ def _refuse_not_emulated(definition: Definition, names: set[str]) -> None:
             message=f"Steps of these types are not emulated by local_aws: {listed}. Run this pipeline on AWS, "
             "or leave these steps out with SelectiveExecutionConfig."
         )
+
+
+def _refuse_mlflow(definition: Definition) -> None:
+    if definition.mlflow:
+        raise ValidationError(
+            message="MlflowConfig is not emulated by local_aws: there is no tracking server here. Leave it out of "
+            "the definition, or run this pipeline on AWS."
+        )
+    if definition.experiment:
+        log.info("a pipeline's PipelineExperimentConfig is not used: experiments are not emulated")
 
 
 def install(app: LocalAwsApp, book: Book, versions: Versions, manager: Manager) -> None:
@@ -63,6 +75,7 @@ def install(app: LocalAwsApp, book: Book, versions: Versions, manager: Manager) 
         except (ParameterError, SelectionError) as error:
             raise ValidationError(message=str(error)) from None
         _refuse_not_emulated(definition, chosen)
+        _refuse_mlflow(definition)
         parallelism = (
             requests.check_parallelism(self._get_param("ParallelismConfiguration"))
             or pipeline.parallelism_configuration

@@ -56,11 +56,13 @@ class Step:
 @dataclass
 class Definition:
     """A valid definition. `steps` in the order of the text, a condition's branches behind it. `experiment`:
-    the PipelineExperimentConfig; no experiment is made here, but steps may refer to its names."""
+    the PipelineExperimentConfig; no experiment is made here, but steps may refer to its names. `mlflow`: the
+    MlflowConfig."""
 
     parameters: dict[str, Parameter]
     steps: dict[str, Step]
     experiment: dict[str, Any] = field(default_factory=dict)
+    mlflow: dict[str, Any] = field(default_factory=dict)
 
 
 def _load(text: str) -> dict[str, Any]:
@@ -222,7 +224,9 @@ def parse(text: str) -> Definition:
     experiment = data.get("PipelineExperimentConfig") or {}
     if not isinstance(experiment, dict):
         raise InvalidDefinition("PipelineExperimentConfig must be an object")
-    definition = Definition(_parameters(data.get("Parameters")), {}, experiment)
+    definition = Definition(
+        _parameters(data.get("Parameters")), {}, experiment, data.get("MlflowConfig") or {}
+    )
     _collect(data["Steps"], None, definition.steps)
     for step in definition.steps.values():
         try:

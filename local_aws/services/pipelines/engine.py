@@ -237,6 +237,8 @@ class Engine:
     def _break(self, reason: str) -> None:
         for record in self.execution.steps.values():
             if not record.final:
+                if record.status == "Executing":
+                    self._runner.stop(self._definition.steps[record.name], record)
                 record.close(FAILED, reason)
                 self._journal.step_changed(self.execution, record)
         with self.execution.guard:

@@ -25,7 +25,9 @@ def _outputs(step: Step, answer: Any) -> dict[str, Any]:
         if name not in answer:
             raise ValueError(f"the function's answer lacks the output parameter '{name}'")
         if not outputs.fits(answer[name], kind):
-            raise ValueError(f"the output parameter '{name}' must be of the type {kind}, but is {answer[name]!r}")
+            raise ValueError(
+                f"the output parameter '{name}' must be of the type {kind}, but is {answer[name]!r}"
+            )
         found[name] = answer[name]
     return found
 
