@@ -127,8 +127,7 @@ class Outbox:
             file.chmod(0o755)
         for file in self.folder.glob("*.refused"):
             file.unlink()
-        for file in sorted(self.folder.glob("*.push")):
-            self.announce(file)
+        self._announce_all()
 
     def environment(
         self, repository: Repository, caller: Caller, commands: list[Command]
@@ -158,14 +157,25 @@ class Outbox:
         return variables, changes
 
     def settle(self, changes: Path) -> None:
-        """After git has ended: announce, and forget the push."""
+        """After git has ended: announce what it changed, and whatever could not be announced before.
+
+        Never fails, for the push has succeeded: what a full disk does not take now stays in the outbox.
+        """
         changes.with_suffix(".refused").unlink(missing_ok=True)
-        if changes.exists():
-            self.announce(changes)
+        self._announce_all()
+
+    def _announce_all(self) -> None:
+        for file in sorted(self.folder.glob("*.push")):
+            try:
+                self.announce(file)
+            except Exception:
+                log.exception("the push %s is not announced yet", file.stem)
 
     def announce(self, file: Path) -> None:
         """Emit the events of one push. Each is on disk before the file goes: none is lost, whatever happens."""
         with self._lock:
+            if not file.exists():  # another push's thread was faster
+                return
             head, *lines = file.read_text("utf-8", "surrogateescape").splitlines()
             push = json.loads(head)
             repository = self.repositories.by_id(push["id"], push["account"], push["region"])
