@@ -86,6 +86,10 @@ class Engine:
                 return
             for resource in stack.resources.values():
                 self._resource_interrupted(stack, resource, why)
+            if stack.status.endswith("_CLEANUP_IN_PROGRESS"):  # what is left over stays; the update is done
+                status = stack.status.removesuffix("_CLEANUP_IN_PROGRESS")
+                set_state(self.app, self.stacks, stack, status, why)
+                return
             status = _INTERRUPTED.get(stack.status)
             if status is None:
                 return

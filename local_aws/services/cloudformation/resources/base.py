@@ -55,7 +55,7 @@ class ResourceError(Exception):
 
 
 class Cancelled(ResourceError):
-    """The server stops, so nobody waits for this resource any more."""
+    """The operation was cancelled, its time is over, or the server stops."""
 
 
 def is_missing(error: ClientError) -> bool:
@@ -168,12 +168,12 @@ class Context:
     def wait(self, done: Callable[[], Any], what: str, seconds: float = 120, every: float = 0.1) -> Any:
         """Call `done` until it returns something true, and return that.
 
-        Raises `ResourceError` naming `what` after `seconds`, or `Cancelled` when the server stops.
+        Raises `ResourceError` naming `what` after `seconds`, or `Cancelled`.
         """
         deadline = time.monotonic() + seconds
         while not (result := done()):
             if self.cancelled():
-                raise Cancelled(f"The server stopped while it waited for {what}.")
+                raise Cancelled(f"The operation was ended while it waited for {what}.")
             if time.monotonic() > deadline:
                 raise ResourceError(f"Exceeded the time to wait for {what} ({seconds:g} s).")
             time.sleep(every)
