@@ -44,10 +44,12 @@ def sagemaker() -> Coverage:
 
 def markdown() -> str:
     """The coverage as tables for the documentation."""
-    from local_aws.server.emulated import SERVICES
+    from local_aws.server.emulated import PRETENDED, SERVICES, provided
 
     coverage = sagemaker()
-    others = ", ".join(f"`{name}`" for name in sorted(SERVICES - {"sagemaker"}))
+    own = {service: actions for service, actions in provided().items() if service != "sagemaker"}
+    alone = {service for service in own if PRETENDED.get(service) == ["\\w+"]}  # moto answers nothing of it
+    others = ", ".join(f"`{name}`" for name in sorted(SERVICES - alone - {"sagemaker"}))
     rows = [
         ("answered by `local_aws` itself", coverage.executed),
         ("kept as records by moto", coverage.recorded),
@@ -57,7 +59,13 @@ def markdown() -> str:
     for title, actions in rows:
         named = ", ".join(actions) if len(actions) < 100 else "all others"
         lines.append(f"| {title} | {len(actions)} | {named} |")
-    lines += ["", f"Services whose records moto keeps: {others}. Every other service is refused by name."]
+    lines += ["", "| Other services | Actions answered by `local_aws` itself |", "|---|---|"]
+    lines += [f"| {service} | {', '.join(actions)} |" for service, actions in own.items()]
+    lines += [
+        "",
+        f"Services whose records moto keeps, apart from these actions: {others}. Every other service is refused by "
+        "name.",
+    ]
     return "\n".join(lines)
 
 

@@ -58,6 +58,7 @@ PRETENDED = {
     "ec2": ["RunInstances", "StartInstances"],
     "ssm": ["SendCommand", "StartAutomationExecution"],
     "cloudformation": ["\\w+"],
+    "codebuild": ["\\w+"],
     "codecommit": ["\\w+"],
     "codepipeline": ["\\w+"],
     "events": ["StartReplay", "TestEventPattern"],
@@ -72,6 +73,15 @@ _patterns = {
 def provides(*names: str) -> None:
     """A module declares what it really does: `service:Action`, or `service:*`."""
     _provided.update(names)
+
+
+def provided() -> dict[str, list[str]]:
+    """{service: its actions that modules have declared}, sorted."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(_provided):
+        service, _, action = name.partition(":")
+        found.setdefault(service, []).append(action)
+    return found
 
 
 def why_not(service: str, action: str) -> str | None:
