@@ -45,6 +45,7 @@ def sagemaker() -> Coverage:
 def markdown() -> str:
     """The coverage as tables for the documentation."""
     from local_aws.server.emulated import PRETENDED, SERVICES, provided
+    from local_aws.services.cloudformation.resources import types
 
     coverage = sagemaker()
     own = {service: actions for service, actions in provided().items() if service != "sagemaker"}
@@ -65,6 +66,8 @@ def markdown() -> str:
         "",
         f"Services whose records moto keeps, apart from these actions: {others}. Every other service is refused by "
         "name.",
+        "",
+        f"Resource types of CloudFormation: {', '.join(f'`{name}`' for name in types())}, and custom resources.",
     ]
     return "\n".join(lines)
 
