@@ -26,8 +26,8 @@ TRUE = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
 FINAL = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
 
 
-def clients(endpoint_url):
-    session = boto3.session.Session(DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY, region_name="us-east-1")
+def clients(endpoint_url, region="us-east-1"):
+    session = boto3.session.Session(DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY, region_name=region)
     config = Config(retries={"max_attempts": 0}, proxies={}, read_timeout=300)
     return {
         name: session.client(name, endpoint_url=endpoint_url, config=config) for name in ("s3", "sagemaker")
@@ -62,20 +62,34 @@ def run(aws, name, steps, parallel):
     return (found["LastModifiedTime"] - found["CreationTime"]).total_seconds(), listed
 
 
-def trivial_steps(aws, kind, count, parallel):
-    """Milliseconds a step of a random graph. `condition`: evaluated in the executor; `model`: a call of the
-    API that makes a record."""
+def trivial_steps(aws, kind, count, parallel, name=""):
+    """Milliseconds a step of a random graph. `Condition`: evaluated in the executor, so that all of it is the
+    executor's own work, its records and events on disk included; `Model`: two calls of the API."""
     steps = []
-    for name, upstream in random_graph(count).items():
+    for step, upstream in random_graph(count).items():
         arguments = (
             {"Conditions": [TRUE], "IfSteps": [], "ElseSteps": []}
             if kind == "Condition"
             else {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": IMAGE}}
         )
-        steps.append({"Name": name, "Type": kind, "Arguments": arguments, "DependsOn": upstream})
-    seconds, listed = run(aws, f"trivial-{kind}", steps, parallel)
+        steps.append({"Name": step, "Type": kind, "Arguments": arguments, "DependsOn": upstream})
+    seconds, listed = run(aws, name or f"trivial-{kind}", steps, parallel)
     assert len(listed) == count
     return {"steps": count, "parallel": parallel, "seconds": seconds, "ms_a_step": 1000 * seconds / count}
+
+
+def direct_calls(aws, count):
+    """Milliseconds of the two calls that a Model step consists of, made by a caller one after the other."""
+    begin = time.perf_counter()
+    for index in range(count):
+        name = f"direct-{index}"
+        aws["sagemaker"].create_model(
+            ModelName=name,
+            ExecutionRoleArn=ROLE,
+            PrimaryContainer={"Image": IMAGE.replace("us-east-1", "eu-west-1")},
+        )
+        aws["sagemaker"].describe_model(ModelName=name)
+    return {"models": count, "ms_a_model": 1000 * (time.perf_counter() - begin) / count}
 
 
 def training(aws, seconds):
@@ -138,8 +152,14 @@ def main():
         try:
             aws = clients(local.endpoint_url)
             aws["s3"].create_bucket(Bucket="bench")
+            conditions = [
+                trivial_steps(aws, "Condition", options.steps, options.parallel, f"conditions-{number}")
+                for number in range(5)
+            ]
             report = {
-                "conditions": trivial_steps(aws, "Condition", options.steps, options.parallel),
+                "conditions": conditions[0],
+                "conditions_ms_a_step_of_five_executions": [found["ms_a_step"] for found in conditions],
+                "direct_calls": direct_calls(clients(local.endpoint_url, "eu-west-1"), options.steps),
                 "models": trivial_steps(aws, "Model", options.steps, options.parallel),
                 "one_chain": real_jobs(aws, "one-chain", options.seconds, 1),
                 "two_chains": real_jobs(aws, "two-chains", options.seconds, 2),

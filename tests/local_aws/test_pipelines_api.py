@@ -147,6 +147,25 @@ def test_pipelines_of_another_account_and_region_act_there(server, pipes):
     assert code == "ResourceNotFound"
 
 
+def test_a_name_in_the_definition_begins_the_names_of_its_resources(pipes):
+    arguments = {
+        "ModelName": get("Parameters.Prefix"),
+        "ExecutionRoleArn": ROLE,
+        "PrimaryContainer": {"Image": IMAGE},
+    }
+    declared = {"Name": "Prefix", "Type": "String", "DefaultValue": "team_a"}
+    name = pipes.create({"Name": "Model", "Type": "Model", "Arguments": arguments}, parameters=[declared])
+    found, steps = pipes.run(name)
+    model = steps["Model"]["Metadata"]["Model"]["Arn"].rsplit("/", 1)[1]
+    assert model.startswith(f"team-a-{found['PipelineExecutionArn'].rsplit('/', 1)[1]}-")
+    assert pipes.sm.describe_model(ModelName=model)["ModelName"] == model
+
+
+def test_search_does_not_say_that_there_are_no_executions(pipes):
+    _, message = refused(pipes.sm.search, Resource="PipelineExecution")
+    assert message == "Search of PipelineExecution is not emulated by local_aws. Use ListPipelineExecutions."
+
+
 def test_a_request_token_starts_one_execution(pipes):
     name, token = pipes.create(always("a")), uuid.uuid4().hex
     first = pipes.start(name, ClientRequestToken=token)

@@ -204,7 +204,17 @@ def install(app: LocalAwsApp, book: Book, versions: Versions, manager: Manager) 
     def send_pipeline_execution_step_failure(self: SageMakerResponse) -> ActionResult:
         return answered(self, manager.callbacks.fail, self._get_param("FailureReason"))
 
+    plain_search = SageMakerResponse.search
+
+    def search(self: SageMakerResponse) -> Any:
+        if self._get_param("Resource") == "PipelineExecution":
+            raise ValidationError(
+                message="Search of PipelineExecution is not emulated by local_aws. Use ListPipelineExecutions."
+            )
+        return plain_search(self)
+
     for function in (
+        search,
         start_pipeline_execution,
         describe_pipeline_execution,
         describe_pipeline_definition_for_execution,

@@ -1,5 +1,6 @@
 """Create, Update, Describe, Delete and List of pipelines, in place of moto's."""
 
+import threading
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -9,6 +10,7 @@ from moto.sagemaker.models import FakePipeline
 from moto.sagemaker.responses import SageMakerResponse
 
 from local_aws.server.app import LocalAwsApp
+from local_aws.server.clients import client_of
 from local_aws.services.pipelines import requests
 from local_aws.services.pipelines.book import Book
 from local_aws.services.pipelines.records import when
@@ -21,6 +23,12 @@ def _refuse_alias(response: SageMakerResponse) -> None:
     for member in ("PipelineVersionAlias", "PipelineVersionAliases"):
         if response._get_param(member):
             raise ValidationError(message=f"{member} is not emulated by local_aws. Use PipelineVersionId.")
+
+
+def _make_client(app: LocalAwsApp, response: SageMakerResponse) -> None:
+    """In the background: the first one takes a quarter of a second, which an execution would begin with."""
+    where = ("sagemaker", response.current_account, response.region)
+    threading.Thread(target=client_of, args=(app, *where), name="pipeline-client", daemon=True).start()
 
 
 def install(app: LocalAwsApp, book: Book, versions: Versions) -> None:
@@ -52,6 +60,7 @@ def install(app: LocalAwsApp, book: Book, versions: Versions) -> None:
         pipeline.token = token
         versions.add(pipeline.arn, definition)
         pipelines[name] = pipeline
+        _make_client(app, self)
         return ActionResult({"PipelineArn": pipeline.arn})
 
     def update_pipeline(self: SageMakerResponse) -> ActionResult:
@@ -71,6 +80,7 @@ def install(app: LocalAwsApp, book: Book, versions: Versions) -> None:
             versions.add(pipeline.arn, definition)
             pipeline.pipeline_definition = definition
         pipeline.last_modified_time = utcnow()
+        _make_client(app, self)
         return ActionResult({"PipelineArn": pipeline.arn, "PipelineVersionId": versions.latest(pipeline.arn)})
 
     def describe_pipeline(self: SageMakerResponse) -> ActionResult:
