@@ -307,6 +307,12 @@ def test_refusals(aws, create, role, bucket):
         "InvalidParameterValueException",
         "Could not unzip uploaded file. Please check your file, then try to upload again.",
     )
+    outside = io.BytesIO()
+    with zipfile.ZipFile(outside, "w") as archive:
+        archive.writestr("../index.py", "")
+    status, code, message = refusal(make, **new, Code={"ZipFile": outside.getvalue()})
+    assert (status, code) == (400, "InvalidParameterValueException")
+    assert message == "The zip's entry '../index.py' would leave the function's folder."
     assert refusal(make, **new, Code={"S3Bucket": bucket, "S3Key": "not/there"}) == (
         400,
         "InvalidParameterValueException",

@@ -184,6 +184,46 @@ def test_it_ends_when_the_target_is_reached(tuning):
 
 
 @pytest.mark.slow
+def test_it_ends_when_nothing_better_came(tuning):
+    code = SCRIPT.replace("options.offset - abs(options.rate - 0.5)", "1.0")
+    criteria = {"BestObjectiveNotImproving": {"MaxNumberOfTrainingJobsNotImproving": 3}}
+    name = tuning.start(code=code, jobs=20, parallel=1, TuningJobCompletionCriteria=criteria)
+    job = tuning.wait(name)
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    assert len(tuning.children(name)) == 4
+    assert job["TuningJobCompletionDetails"]["NumberOfTrainingJobsObjectiveNotImproving"] == 3
+
+
+@pytest.mark.slow
+def test_several_definitions_take_turns(aws, tuning):
+    request = tuning.request(jobs=4)
+    config, one = request["HyperParameterTuningJobConfig"], request.pop("TrainingJobDefinition")
+    ranges, objective = config.pop("ParameterRanges"), config.pop("HyperParameterTuningJobObjective")
+    request["TrainingJobDefinitions"] = [
+        {**one, "DefinitionName": name, "TuningObjective": objective, "HyperParameterRanges": ranges}
+        for name in ("first", "second")
+    ]
+    aws.sagemaker.create_hyper_parameter_tuning_job(**request)
+    job = tuning.wait(request["HyperParameterTuningJobName"])
+    assert job["HyperParameterTuningJobStatus"] == "Completed", job.get("FailureReason")
+    names = [
+        child["TrainingJobDefinitionName"] for child in tuning.children(job["HyperParameterTuningJobName"])
+    ]
+    assert sorted(names) == ["first", "first", "second", "second"]
+    assert job["BestTrainingJob"]["TrainingJobDefinitionName"] in ("first", "second")
+
+
+@pytest.mark.slow
+def test_its_time_is_limited(aws, bucket):
+    tuning = Tuning(clients_of(aws.url, parameter_validation=False), bucket)  # boto3 wants 120 seconds
+    limits = {"MaxNumberOfTrainingJobs": 9, "MaxParallelTrainingJobs": 1, "MaxRuntimeInSeconds": 2}
+    name = tuning.start(code="import time; time.sleep(60)", ResourceLimits=limits)
+    job = tuning.wait(name)
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    assert [child["TrainingJobStatus"] for child in tuning.children(name)] == ["Stopped"]
+
+
+@pytest.mark.slow
 def test_all_training_jobs_failed(tuning):
     name = tuning.start(code="raise ValueError('no data')", jobs=2)
     job = tuning.wait(name)

@@ -51,6 +51,11 @@ def check_zip(data: bytes) -> None:
             if not archive.namelist():
                 raise BadPackage("Uploaded file must be a non-empty zip")
             size = sum(item.file_size for item in archive.infolist())
+            for item in archive.infolist():
+                if item.filename.startswith("/") or ".." in Path(item.filename).parts:
+                    raise BadPackage(f"The zip's entry {item.filename!r} would leave the function's folder.")
+                if item.flag_bits & 1:
+                    raise BadPackage(f"The zip's entry {item.filename!r} is encrypted.")
     except zipfile.BadZipFile:
         raise BadPackage(
             "Could not unzip uploaded file. Please check your file, then try to upload again."

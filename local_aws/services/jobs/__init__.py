@@ -1,2 +1,2 @@
-"""What training and processing jobs share: the record, the queue, inputs, the hosts' processes, failure
-texts."""
+"""What training, processing, transform and tuning jobs share: records and operations, the queue, inputs, the
+hosts' processes, failure texts, events, and word of a job's end."""
