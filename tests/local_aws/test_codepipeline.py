@@ -448,10 +448,16 @@ def test_after_a_kill_an_approval_still_waits_and_nothing_hangs(tmp_path):
         token = pipes.token("Stage1")
         second = pipes.start()
         until(lambda: "inboundExecution" in pipes.stage("Stage1"))
-        os.kill(local.pid, signal.SIGKILL)
+        approved = Pipelines(pipes.aws)
+        approved.put_source()
+        third = approved.create([approved.source()], [approval()], [approved.deploy()])
+        approved.approve("Stage1")
+        os.kill(local.pid, signal.SIGKILL)  # right after the answer
     with running_server(tmp_path / "home") as local:
-        pipes.aws = clients_of(local.endpoint_url)
-        pipes.api = pipes.aws.codepipeline
+        pipes.aws = approved.aws = clients_of(local.endpoint_url)
+        pipes.api = approved.api = pipes.aws.codepipeline
+        stages = approved.wait(third)["status"], approved.stage("Stage1")["latestExecution"]["status"]
+        assert stages[1] == "Succeeded", stages
         assert pipes.token("Stage1") == token
         assert pipes.stage("Stage1")["inboundExecution"]["pipelineExecutionId"] == second
         pipes.approve("Stage1")

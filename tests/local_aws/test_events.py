@@ -360,6 +360,16 @@ def test_a_rule_with_a_schedule_invokes_its_targets_when_it_is_due(tmp_path):
 
 
 @pytest.mark.slow
+def test_an_archive_keeps_what_matches_its_pattern(rules, aws):
+    bus = "arn:aws:events:us-east-1:123456789012:event-bus/default"
+    pattern = json.dumps({"source": [rules.source], "detail": {"keep": [True]}})
+    aws.events.create_archive(ArchiveName=rules.name, EventSourceArn=bus, EventPattern=pattern)
+    for keep in (True, False, True):
+        rules.put({"keep": keep})
+    until(lambda: aws.events.describe_archive(ArchiveName=rules.name)["EventCount"] == 2)
+
+
+@pytest.mark.slow
 def test_an_acknowledged_event_survives_a_kill(tmp_path):
     with running_server(tmp_path / "home") as local:
         aws = clients_of(local.endpoint_url)

@@ -129,7 +129,7 @@ class Control:
             for run in execution.runs
             if (run.stage, run.action) == (stage, action)
         ]
-        if not any(run.status == "InProgress" for _, run in runs):
+        if not any(run.status == "InProgress" and run.decision is None for _, run in runs):
             raise error("ApprovalAlreadyCompletedException", "The approval action has already been completed")
         found = [
             (e, run) for e, run in runs if run.status == "InProgress" and run.token and run.token == token
@@ -138,8 +138,11 @@ class Control:
             raise error(
                 "InvalidApprovalTokenException", "The approval token is not valid: GetPipelineState has it"
             )
-        message = {**result, "summary": result.get("summary") or "", "by": shown_caller(call)}
-        self.engine.mailbox.post(("approval", token), message)
+        execution, run = found[0]
+        summary = result.get("summary") or ""
+        run.decision = {"status": result["status"], "summary": summary, "by": shown_caller(call)}
+        self.engine.save(execution)  # what is acknowledged counts, also after a kill
+        self.engine.mailbox.post(("approval", token), "decided")
         return {"approvedAt": time.time()}
 
     # -- stopping and trying again -------------------------------------------------------------------------

@@ -177,6 +177,8 @@ class Engine:
         `lock`."""
         stage, flow = execution.stage_names[number], pipeline.flow(execution)
         execution.stages[stage], execution.in_stage = status, None
+        if status == "Stopped":
+            self._abandon(execution)
         self.notices.stage(execution, stage, status.upper())
         last = number + 1 == len(execution.stage_names)
         if status == "Succeeded" and not last and execution.stop is None:
@@ -250,7 +252,7 @@ class Engine:
     # -- life ----------------------------------------------------------------------------------------------
     def recover(self) -> None:
         """Put everything where it was. An approval goes on waiting; what ran as a process has failed."""
-        with self.lock:
+        with self.app.lock, self.lock:
             for document in self.app.documents.all(PIPELINE_KIND):
                 key = (document.account, document.region, document.name)
                 self.pipelines[key] = Pipeline(key, **document.value)
@@ -258,8 +260,12 @@ class Engine:
                 execution = Execution.of(document)
                 key = (execution.account, execution.region, execution.pipeline)
                 self.pipeline(key).executions[execution.id] = execution
-            for pipeline in self.pipelines.values():
-                self._recover(pipeline)
+            for pipeline in list(self.pipelines.values()):
+                account, region, name = pipeline.key
+                if name in self.app.backend("codepipeline", account, region).pipelines:
+                    self._recover(pipeline)
+                else:  # its creation was not acknowledged
+                    self.forget(pipeline.key)
 
     def _recover(self, pipeline: Pipeline) -> None:
         alive = [e for e in pipeline.executions.values() if not e.ended]

@@ -31,6 +31,7 @@ class ActionRun:
     external_url: str = ""
     error: dict[str, str] | None = None  # code and message
     token: str = ""  # of an approval that waits
+    decision: dict[str, str] | None = None  # of an approval: status, summary, by
 
 
 @dataclass

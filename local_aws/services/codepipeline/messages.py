@@ -40,7 +40,7 @@ class Mailbox:
             )
             if key in self._messages:
                 return self._messages.pop(key)
-            self._closed.discard(key)
+            self._closed -= {key, also}
             if known:
                 raise Closed
             raise TimeoutError

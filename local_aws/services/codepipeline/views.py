@@ -140,7 +140,7 @@ def _action_state(pipeline: Pipeline, stage: str, action: dict) -> dict[str, Any
             "status": run.status,
             "summary": run.summary,
             "lastStatusChange": run.updated,
-            "token": run.token,
+            "token": run.token if run.decision is None else None,
             "lastUpdatedBy": run.updated_by,
             "externalExecutionId": run.external_id,
             "externalExecutionUrl": run.external_url,

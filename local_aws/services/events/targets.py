@@ -5,7 +5,7 @@ queues to process undelivered events").
 """
 
 import contextlib
-import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -129,7 +129,7 @@ def _sagemaker(to: Sending) -> None:
 
 def _bus(to: Sending) -> None:
     name = to.resource.removeprefix("event-bus/")
-    if to.to_account not in (to.account, to.event["account"]) and to.event["account"] != to.account:
+    if to.to_account != to.account != to.event["account"]:  # it came from another account already
         raise NotDelivered(
             "THIRD_ACCOUNT_HOP_DETECTED",
             f"the event of account {to.event['account']} goes no further than here",
@@ -150,9 +150,9 @@ def _bus(to: Sending) -> None:
 
 def _archive(to: Sending) -> None:
     """moto makes a rule of its own for each archive, whose template names it."""
-    name, mark = (
-        json.loads(to.target["InputTransformer"]["InputTemplate"])["archive-arn"].split("/")[-1].split(":")
-    )
+    name, mark = re.search(
+        r":archive/([^:\"]+):([^\"]+)", to.target["InputTransformer"]["InputTemplate"]
+    ).groups()
     with to.app.lock:
         archive = to.app.backend("events", to.account, to.region).archives.get(name)
         if archive is not None and archive.uuid == mark:

@@ -49,13 +49,14 @@ def manual(action: Context) -> None:
         action.changed()
         if topic := action.configuration.get("NotificationArn"):
             _notify(action, topic, expires)
-    try:
-        result = action.wait(("approval", action.run.token), max(0.0, expires - time.time()))
-    except TimeoutError:
-        raise ActionFailed(
-            "JobFailed", "The approval was not given in time, so it counts as rejected"
-        ) from None
-    action.run.token = ""
+    if action.run.decision is None:  # else it was given just before the last server ended
+        try:
+            action.wait(("approval", action.run.token), max(0.0, expires - time.time()))
+        except TimeoutError:
+            raise ActionFailed(
+                "JobFailed", "The approval was not given in time, so it counts as rejected"
+            ) from None
+    result = action.run.decision
     action.run.summary, action.run.updated_by = result["summary"], result["by"]
     action.run.variables = {"ApprovalSummary": result["summary"]}
     if result["status"] != "Approved":
