@@ -15,6 +15,7 @@ from pathlib import Path
 import nbformat
 
 from local_aws import coverage
+from tools import template_diagram, templates
 from tools.labs import ROOT, RUNS
 
 SOURCE = ROOT / "build" / "site-source"
@@ -59,11 +60,20 @@ def _write(notebook: Path, page: Path, title_suffix: str = "") -> None:
     nbformat.write(content, page)
 
 
+def _write_stacks(book: Path) -> None:
+    """What the chapters on the stacks take from the templates: a diagram and three tables each."""
+    for stack in templates.STACKS:
+        (book / "images" / f"generated-{stack}.svg").write_text(template_diagram.svg(stack), encoding="utf-8")
+        for name, table in templates.TABLES.items():
+            (book / f"generated-{stack}-{name}.md").write_text(table(stack) + "\n", encoding="utf-8")
+
+
 def lay_out() -> list[str]:
     """Write all pages under SOURCE; returns the labs that have not been run, whose pages have no outputs."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(ROOT / "book", SOURCE / "book")
     (SOURCE / "book" / "generated-coverage.md").write_text(coverage.markdown() + "\n", encoding="utf-8")
+    _write_stacks(SOURCE / "book")
     for name in ("_toc.yml", "book/_config.yml"):
         shutil.copy(ROOT / name, SOURCE)
     for notebook in sorted((ROOT / "nbs" / "lib").glob("*.ipynb")):

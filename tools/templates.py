@@ -16,7 +16,6 @@ from tools.labs import ROOT
 
 FOLDER = ROOT / "infrastructure_templates"
 STACKS = ("00-networking", "01-sagemaker-studio-environment", "02-ci-cd", "03-ml-environment")  # as deployed
-TABLES = ("parameters", "outputs", "names")
 
 
 class _Loader(yaml.SafeLoader):
@@ -131,11 +130,13 @@ def _lab_names() -> set[str]:
     return set(SSM_PARAMETERS.values())
 
 
+TABLES = {"parameters": parameters_table, "outputs": outputs_table, "names": names_table}
+
+
 def with_tables(stack: str, text: str) -> str:
     """`text` with what stands between `<!-- parameters -->` and `<!-- end -->` (and so on) made anew."""
-    made = {"parameters": parameters_table, "outputs": outputs_table, "names": names_table}
-    for name in TABLES:
-        block = f"<!-- {name} -->\n{made[name](stack)}\n<!-- end -->"
+    for name, table in TABLES.items():
+        block = f"<!-- {name} -->\n{table(stack)}\n<!-- end -->"
         text, count = re.subn(
             rf"<!-- {name} -->\n.*?<!-- end -->", lambda _, b=block: b, text, flags=re.DOTALL
         )
