@@ -122,6 +122,29 @@ def test_credentials_from_a_helper(tmp_path, repository, server):
     assert git("-c", f"credential.helper={helper}", "ls-remote", url, cwd=tmp_path) == ""
 
 
+@pytest.mark.slow
+def test_temporary_credentials_push_as_their_role(aws, server, tmp_path, repository, events):
+    """The helper puts the session token behind a percent sign; the role's own policies count."""
+    name, _ = repository
+    trust = {"Effect": "Allow", "Principal": {"AWS": "123456789012"}, "Action": "sts:AssumeRole"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = aws.iam.create_role(RoleName=f"ci-{name}", AssumeRolePolicyDocument=policy)["Role"]
+    deny = {"Effect": "Deny", "Action": "codecommit:GitPush", "Resource": "*"}
+    deny["Condition"] = {"StringLike": {"codecommit:References": "refs/tags/*"}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    aws.iam.put_role_policy(RoleName=f"ci-{name}", PolicyName="no-tags", PolicyDocument=document)
+    given = aws.sts.assume_role(RoleArn=role["Arn"], RoleSessionName="build")["Credentials"]
+    user = f"{given['AccessKeyId']}%AB{given['SessionToken']}"
+    copy = Copy(tmp_path / "copy", with_credentials(f"{server.endpoint_url}/v1/repos/{name}", user))
+    copy.commit({"a": "1"})
+    copy.push()
+    arn = f"arn:aws:sts::123456789012:assumed-role/ci-{name}/build"
+    assert events.take(1)[0]["detail"]["callerUserArn"] == arn
+    copy.git("tag", "v1")
+    with pytest.raises(Refused, match=f"policy of {arn} denies"):
+        copy.push("v1")
+
+
 @pytest.mark.parametrize("header", [None, "Basic bm9ib2R5Og==", "Bearer token"])
 def test_anonymous_requests_are_refused(server, repository, header):
     url = f"{server.endpoint_url}/v1/repos/{repository[0]}/info/refs?service=git-upload-pack"

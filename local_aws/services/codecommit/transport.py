@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from local_aws.server.app import LocalAwsApp
 from local_aws.services.codecommit.callers import Caller, caller_of
@@ -54,7 +53,7 @@ def _access_key(environ: dict) -> str:
         user, colon, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
     except (binascii.Error, UnicodeDecodeError):
         user, colon, password = "", "", ""
-    key = unquote(user).partition("%")[0]
+    key = user.partition("%")[0]
     if not key or not colon or not password:
         raise Refused(
             "401 Unauthorized", f"These credentials lack a user name or a password. {_HOW}", challenge
