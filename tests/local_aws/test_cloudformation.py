@@ -246,6 +246,11 @@ def test_what_is_refused_at_once_leaves_nothing(stacks):
     assert refused(from_store, parameters={"P": "/not/there"})[1] == (
         "Unable to fetch parameters [/not/there] from parameter store for this account."
     )
+    stacks.aws.ssm.put_parameter(Name="/secure", Value="x", Type="SecureString", Overwrite=True)
+    assert (
+        "[/secure] referenced by template have types not"
+        in refused(from_store, parameters={"P": "/secure"})[1]
+    )
     assert "StackPolicyBody is not emulated" in refused({"A": ssm("x")}, StackPolicyBody="{}")[1]
     assert (
         stacks.refused("set_stack_policy", StackName="x", StackPolicyBody="{}")[0] == "UnsupportedOperation"
@@ -610,6 +615,25 @@ def test_a_stack_that_is_being_made_can_be_deleted(stacks):
     assert gone["StackStatus"] == "DELETE_COMPLETE"
     assert time.monotonic() - begin < 15
     assert "Never" not in {event[0] for event in stacks.events(gone)}
+
+
+@pytest.mark.slow
+def test_an_update_is_cancelled(stacks):
+    stack = stacks.create(with_function(Thing=custom(Id="one")), **IAM)
+    slow = with_function(Thing=custom(Id="two", Sleep="30"), Never=ssm("x", DependsOn="Thing"))
+    stacks.api.update_stack(StackName=stack["StackId"], **stacks.arguments(slow, {}, IAM))
+    deadline = time.monotonic() + 20
+    while ("Thing", "UPDATE_IN_PROGRESS") not in {event[:2] for event in stacks.events(stack)}:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    stacks.api.cancel_update_stack(StackName=stack["StackId"])
+    begin = time.monotonic()
+    assert stacks.settled(stack["StackId"])["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert time.monotonic() - begin < 20
+    found = stacks.resources(stack)
+    assert (found["Thing"].id, set(found)) == ("one", {"Role", "Function", "Thing"})
+    code, message = stacks.refused("cancel_update_stack", StackName=stack["StackId"])
+    assert message.startswith("CancelUpdateStack cannot be called from current stack status")
 
 
 @pytest.mark.slow

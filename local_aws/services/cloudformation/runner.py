@@ -38,6 +38,7 @@ class Runner:
     def __init__(self, app: LocalAwsApp, stacks: Stacks, stack: Stack, token: str = ""):
         self.app, self.stacks, self.stack = app, stacks, stack
         self.cancel, self.superseded = Event(), Event()
+        self._forward = True  # a rollback and a deletion cannot be cancelled, and have no deadline
         self._deadline: float | None = None
         if stack.timeout_minutes and stack.status == "CREATE_IN_PROGRESS":
             self._deadline = time.monotonic() + 60 * stack.timeout_minutes
@@ -48,15 +49,17 @@ class Runner:
     # -- common --------------------------------------------------------------------------------------------
     def _halted(self) -> bool:
         late = self._deadline is not None and time.monotonic() > self._deadline
-        return self.cancel.is_set() or self.superseded.is_set() or late
+        return self.superseded.is_set() or (self._forward and (self.cancel.is_set() or late))
 
     def _checkpoint(self) -> str:
         """Why no further resource is begun, or ""."""
         if self.superseded.is_set():
             raise Superseded
+        if not self._halted():
+            return ""
         if self.cancel.is_set():
             return "User initiated cancellation."
-        return "Stack creation time exceeded the specified timeout." if self._halted() else ""
+        return "Stack creation time exceeded the specified timeout."
 
     def state(self, status: str, reason: str = "", *resources: Resource) -> None:
         """The stack's new status, written with its event (and with these resources, in one go)."""
@@ -171,6 +174,7 @@ class Runner:
 
     def rollback_create(self) -> None:
         """Delete what was made; the stack and its events stay."""
+        self._forward = False
         for resource in self.stack.resources.values():
             if resource.deletion_policy == "RetainExceptOnCreate":
                 resource.deletion_policy = "Delete"
@@ -199,7 +203,7 @@ class Runner:
 
     def delete(self, retain: Iterable[str] = (), force: bool = False) -> None:
         """Delete everything. `retain`: logical ids to leave; `force`: leave what cannot be deleted."""
-        stack = self.stack
+        self._forward, stack = False, self.stack
         for name in stack.exports:
             users = [
                 s.name for s in self.stacks.importers(stack.account, stack.region, name) if s is not stack

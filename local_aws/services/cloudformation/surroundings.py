@@ -53,7 +53,13 @@ class LocalAccount:
         with self._app.lock:
             ssm = self._backend("ssm")
             found = {name: ssm.get_parameter(name) for name in names}
-            return {name: parameter.value for name, parameter in found.items() if parameter is not None}
+        found = {name: parameter for name, parameter in found.items() if parameter is not None}
+        secure = [name for name, parameter in found.items() if parameter.parameter_type == "SecureString"]
+        if secure:
+            raise ValidationError(
+                f"Parameters [{', '.join(secure)}] referenced by template have types not supported by CloudFormation."
+            )
+        return {name: parameter.value for name, parameter in found.items()}
 
     def template_of(self, url: str) -> str:
         """The template at an S3 URL of this server or of AWS's form."""

@@ -149,7 +149,7 @@ class Updater(Runner):
     # -- back ----------------------------------------------------------------------------------------------
     def rollback(self, skip: Iterable[str] = ()) -> None:
         """Undo every touched resource, the last first. `skip`: take these as rolled back."""
-        stack, failed = self.stack, []
+        self._forward, stack, failed = False, self.stack, []
         self.steps.turn_back()
         for name in reversed(list(dict.fromkeys(stack.previous.get("order", [])))):
             self._checkpoint()
