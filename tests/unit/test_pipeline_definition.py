@@ -205,3 +205,74 @@ def test_what_lies_between_and_what_hangs_together():
     assert (
         connected(graph, ["a", "b"]) and not connected(graph, ["a", "c"]) and not connected(graph, ["a", "d"])
     )
+
+
+def places(data, path=()):
+    """The path of every value in JSON data."""
+    yield path
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in items:
+        yield from places(value, (*path, key))
+
+
+def replaced(data, path, value):
+    if not path:
+        return value
+    copy = dict(data) if isinstance(data, dict) else list(data)
+    copy[path[0]] = replaced(copy[path[0]], path[1:], value)
+    return copy
+
+
+WHOLE = json.loads(
+    text(
+        processing(
+            "prep",
+            ["out"],
+            PropertyFiles=[{"PropertyFileName": "r", "OutputName": "out", "FilePath": "e.json"}],
+            RetryPolicies=[{"ExceptionType": ["Step.THROTTLING"], "MaxAttempts": 2}],
+            CacheConfig={"Enabled": True, "ExpireAfter": "1d"},
+        ),
+        {
+            "Name": "call",
+            "Type": "Lambda",
+            "FunctionArn": "arn",
+            "Arguments": {"a": {"Get": "Parameters.p"}},
+            "OutputParameters": [{"OutputName": "o", "OutputType": "String"}],
+        },
+        condition(
+            "check",
+            [
+                {
+                    "Type": "Not",
+                    "Condition": {"Type": "Or", "Conditions": [equals(1, {"Get": "Execution.PipelineName"})]},
+                },
+                {"Type": "In", "QueryValue": "a", "Values": ["a", "b"]},
+            ],
+            [
+                fail(
+                    "no",
+                    {"Std:Join": {"On": "", "Values": ["a", {"Get": "Steps.call.OutputParameters['o']"}]}},
+                )
+            ],
+            DependsOn=["prep", {"Step": "call", "Trigger": "Any"}],
+        ),
+        parameters=[parameter(DefaultValue="a", EnumValues=["a"])],
+    )
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "prep", "Get", "Training"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["Get", "Name", "Step"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(list(places(WHOLE))), JSON)
+def test_whatever_is_wrong_is_refused_and_never_an_error_of_the_reader(path, value):
+    try:
+        parse(json.dumps(replaced(WHOLE, path, value)))
+    except InvalidDefinition as refused:
+        assert len(str(refused)) > 40

@@ -68,7 +68,7 @@ class Definition:
 def _load(text: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidDefinition(f"it is not valid JSON ({error})") from None
     if not isinstance(data, dict):
         raise InvalidDefinition("it must be a JSON object")
@@ -200,22 +200,25 @@ def _check_step(step: Step) -> None:
         raise ExpressionError("a Lambda step needs a FunctionArn")
     if step.type == "Callback" and not step.raw.get("SqsQueueUrl"):
         raise ExpressionError("a Callback step needs a SqsQueueUrl")
-    outputs = (
-        (step.arguments.get("ProcessingOutputConfig") or {}).get("Outputs")
-        if isinstance(step.arguments, dict) and step.type == "Processing"
-        else None
-    )
+    _check_property_files(step)
+    check_policies(step.raw.get("RetryPolicies"))
+    check_cache_config(step.raw.get("CacheConfig"))
+
+
+def _check_property_files(step: Step) -> None:
+    outputs = []
+    if step.type == "Processing":
+        config = step.arguments.get("ProcessingOutputConfig") or {}
+        outputs = [output.get("OutputName") for output in config.get("Outputs") or []]
     for file in step.raw.get("PropertyFiles") or []:
         lacking = [k for k in ("PropertyFileName", "OutputName", "FilePath") if not file.get(k)]
         if lacking:
             raise ExpressionError(f"a property file lacks {', '.join(lacking)}")
-        if file["OutputName"] not in [o.get("OutputName") for o in outputs or []]:
+        if file["OutputName"] not in outputs:
             raise ExpressionError(
                 f"the property file '{file['PropertyFileName']}' is of the output '{file['OutputName']}', "
                 "which the step does not have"
             )
-    check_policies(step.raw.get("RetryPolicies"))
-    check_cache_config(step.raw.get("CacheConfig"))
 
 
 def parse(text: str) -> Definition:
@@ -236,7 +239,7 @@ def parse(text: str) -> Definition:
                 _refer(step, reference, definition)
         except ExpressionError as error:
             raise InvalidDefinition(f"step '{step.name}': {error}") from None
-        except AttributeError:  # an object was expected where a text or a list stands
+        except (AttributeError, KeyError, TypeError):  # of another kind than it should be
             raise InvalidDefinition(f"step '{step.name}': it is not of the documented form") from None
     cycle = find_cycle({name: step.upstream for name, step in definition.steps.items()})
     if cycle:
