@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from codepipeline_helpers import Pipelines, action, make_role, until
 from conftest import IMAGE, clients_of, running_server
+from endpoint_helpers import ECHO, SKLEARN, archive
 
 from local_aws.config import ACCOUNT_ID
 
@@ -159,6 +160,59 @@ class TestEventBuses:
         policy = {"Version": "2012-10-17", "Statement": [statement]}
         aws.events.put_permission(EventBusName=name, Policy=json.dumps(policy))
         assert dev.events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+def test_an_endpoint_and_a_job_in_the_second_account(aws, dev, jobs, server, name):
+    dev.s3.create_bucket(Bucket=name)
+    dev.s3.put_object(Bucket=name, Key="model.tar.gz", Body=archive({"code/inference.py": ECHO}))
+    dev.s3.put_object(
+        Bucket=name,
+        Key="code/script.py",
+        Body=b"import boto3; print('account', boto3.client('sts').get_caller_identity()['Account'])",
+    )
+    request = jobs.training_request()
+    request["InputDataConfig"] = [jobs.channel("code", f"s3://{name}/code")]
+    request["OutputDataConfig"] = {"S3OutputPath": f"s3://{name}/out"}
+    dev.sagemaker.create_training_job(**request)
+
+    container = {
+        "Image": SKLEARN,
+        "ModelDataUrl": f"s3://{name}/model.tar.gz",
+        "Environment": {"NAME": "dev"},
+    }
+    role = f"arn:aws:iam::{DEV}:role/lab"
+    dev.sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=container)
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": name,
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+    }
+    dev.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    dev.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+    def status():
+        return dev.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "Creating"
+
+    until(status, 60)
+    ask = {"EndpointName": name, "Body": b'{"a": 1}', "ContentType": "application/json"}
+    answer = json.loads(dev.sagemaker_runtime.invoke_endpoint(**ask)["Body"].read())
+    assert answer["name"] == "dev"
+    with pytest.raises(ClientError, match=f"Endpoint {name} of account {ACCOUNT_ID} not found"):
+        aws.sagemaker_runtime.invoke_endpoint(**ask)
+    dev.sagemaker.delete_endpoint(EndpointName=name)
+
+    job = {"TrainingJobName": request["TrainingJobName"]}
+    until(
+        lambda: (
+            dev.sagemaker.describe_training_job(**job)["TrainingJobStatus"] not in ("InProgress", "Stopping")
+        ),
+        60,
+    )
+    assert dev.sagemaker.describe_training_job(**job)["TrainingJobStatus"] == "Completed"
+    lines = dev.logs.filter_log_events(logGroupName="/aws/sagemaker/TrainingJobs")["events"]
+    assert f"account {DEV}" in [line["message"] for line in lines]
+    assert dev.s3.list_objects_v2(Bucket=name, Prefix="out/")["KeyCount"] == 1
 
 
 class TestPipeline:
