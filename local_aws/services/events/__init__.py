@@ -32,5 +32,5 @@ def register(app: LocalAwsApp) -> None:
     app.events = Delivery(app)
     Scheduler(app)
     responses.install(app)
-    buckets.install(app)
+    buckets.install()
     provides("events:PutEvents", "events:TestEventPattern")
