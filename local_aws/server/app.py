@@ -22,6 +22,7 @@ SERVICES = [
     "local_aws.services.accounts",
     "local_aws.services.events",
     "local_aws.services.iam",
+    "local_aws.services.iam_limits",
     "local_aws.services.records",
     "local_aws.services.events.approvals",
     "local_aws.services.bucket_events",

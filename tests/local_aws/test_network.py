@@ -214,3 +214,17 @@ def test_efs_mount_target_holds_the_subnet(aws, vpc):
     aws.efs.delete_file_system(FileSystemId=files)
     aws.ec2.delete_security_group(GroupId=sg)
     delete_vpc_with_all(aws, vpc)
+
+
+def test_descriptions_of_security_groups(aws, vpc):
+    words = "Invalid security group description"
+    request = {"GroupName": "words", "VpcId": vpc}
+    refused(aws.ec2.create_security_group, "InvalidParameterValue", words, Description="job's", **request)
+    sg = aws.ec2.create_security_group(Description="jobs (all): 1-2", **request)["GroupId"]
+    rule = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "an apostrophe's rule"}]}
+    authorize = aws.ec2.authorize_security_group_ingress
+    refused(authorize, "InvalidParameterValue", "Invalid rule description", GroupId=sg, IpPermissions=[rule])
+    request["GroupName"] = "sg-1"
+    refused(aws.ec2.create_security_group, "InvalidParameterValue", "sg-*", Description="x", **request)
+    aws.ec2.delete_security_group(GroupId=sg)
+    aws.ec2.delete_vpc(VpcId=vpc)
