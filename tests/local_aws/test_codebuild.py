@@ -325,6 +325,32 @@ def test_a_buildspec_that_cannot_be_used(project, text, message):
     assert code == ("CLIENT_ERROR" if "without" in message else "YAML_FILE_ERROR")
 
 
+@pytest.mark.slow
+def test_what_is_ignored_is_in_the_log(aws):
+    project = Project(
+        aws,
+        cache={"type": "LOCAL", "modes": ["LOCAL_SOURCE_CACHE"]},
+        logsConfig={"cloudWatchLogs": {"status": "ENABLED", "groupName": "/own", "streamName": "ci"}},
+    )
+    text = spec("echo ran", reports={"r": {"files": ["x"]}}, proxy={"logs": "yes"})
+    build = project.run(buildspecOverride=text)
+    assert build["logs"]["groupName"] == "/own"
+    assert build["logs"]["streamName"] == f"ci/{build['id'].split(':')[1]}"
+    log = "\n".join(project.log(build))
+    for ignored in ("cache of the project is", "reports are", "proxy is"):
+        assert f"{ignored} not emulated by local_aws" in log
+    again = project.wait(aws.codebuild.retry_build(id=build["id"])["build"]["id"])
+    assert again["logs"]["streamName"] == f"ci/{again['id'].split(':')[1]}"
+    assert any("cache of the project" in line for line in project.log(again))
+
+
+@pytest.mark.slow
+def test_disabled_logs(aws):
+    project = Project(aws, logsConfig={"cloudWatchLogs": {"status": "DISABLED"}})
+    build = project.run("echo hidden")
+    assert (build["buildStatus"], build["logs"].get("groupName")) == ("SUCCEEDED", None)
+
+
 # -- sources and artifacts ----------------------------------------------------------------------------------
 def test_sources_and_artifacts_in_s3(aws, bucket, project):
     files = {"buildspec.yml": "", "a.txt": "1", "sub/b.txt": "2"}

@@ -61,7 +61,7 @@ def start(
         {"type": "CODEPIPELINE", "location": "/".join(place), "sourceIdentifier": name}
         for name, place in (secondary or {}).items()
     ]
-    fields["_local"] = {"outputs": {name: list(place) for name, place in (output or {}).items()}}
+    fields["_local"]["outputs"] = {name: list(place) for name, place in (output or {}).items()}
     if not output:
         fields["artifacts"] = {"type": "NO_ARTIFACTS"}
     return app.codebuild.submit(account, region, record["name"], fields).id

@@ -142,8 +142,6 @@ class Execution:
                     f"Unable to pull customer's container image. local_aws stands in for aws/codebuild/… images and "
                     f"for SageMaker's framework images, not for {image}.",
                 ) from None
-        if environment.get("privilegedMode"):
-            self.log.say("privilegedMode is not emulated by local_aws: no Docker engine runs in this build")
         scratch = self.work / "job"
         scratch.mkdir(parents=True)
         self.source.parent.mkdir(parents=True)
@@ -188,7 +186,7 @@ class Execution:
         if taken := sorted(name for name in own if name in reserved):
             say(f"These names are CodeBuild's own, their values are ignored: {', '.join(taken)}")
         self.environment = {**self.environment, **own, **reserved}
-        for note in self.spec.notes:
+        for note in (*self.build.private.get("notes", ()), *self.spec.notes):
             say(note)
         if self.spec.git_credentials:
             self._git_helper()

@@ -19,6 +19,12 @@ from local_aws.services.codebuild.runner import Runner
 from local_aws.services.codebuild.starting import fields_of
 from local_aws.services.codecommit.callers import caller_of
 
+# What a retried build does not take over from the one before.
+_OWN = (
+    *("id", "arn", "buildNumber", "projectName", "startTime", "endTime", "currentPhase", "phases", "_local"),
+    *("buildStatus", "buildComplete", "exportedEnvironmentVariables", "resolvedSourceVersion"),
+)
+
 
 def project_of(backend: Any, name: str | None) -> dict[str, Any]:
     """A project's record by name or ARN."""
@@ -129,25 +135,8 @@ class Operations:
             raise InvalidInputException(
                 "A build of a pipeline is retried by CodePipeline (RetryStageExecution)."
             )
-        shown = (
-            "id",
-            "arn",
-            "buildNumber",
-            "startTime",
-            "endTime",
-            "currentPhase",
-            "buildStatus",
-            "buildComplete",
-        )
-        left_out = (
-            *shown,
-            "projectName",
-            "phases",
-            "exportedEnvironmentVariables",
-            "_local",
-            "resolvedSourceVersion",
-        )
-        fields = json.loads(json.dumps({k: v for k, v in old.record.items() if k not in left_out}))
+        fields = json.loads(json.dumps({k: v for k, v in old.record.items() if k not in _OWN}))
+        fields["_local"] = {"notes": old.private.get("notes", [])}
         if "streamName" in fields["logs"]:
             fields["logs"]["streamName"] = fields["logs"]["streamName"].rpartition("/")[0]
         return {"build": self._submit(response, project, fields).answer()}

@@ -32,6 +32,20 @@ def _overridden(variables: list[dict[str, str]], more: list[dict[str, str]]) -> 
     return [{"type": "PLAINTEXT", **v} for v in found.values()]
 
 
+def _ignored(project: dict[str, Any], request: dict[str, Any]) -> list[str]:
+    """What the project wants and a build here does not have; its log says so."""
+    logs = request.get("logsConfigOverride") or project.get("logsConfig") or {}
+    cache = request.get("cacheOverride") or project["cache"]
+    wanted = {
+        "cache": cache.get("type") != "NO_CACHE",
+        "vpcConfig": (project.get("vpcConfig") or {}).get("vpcId"),
+        "fileSystemLocations": project.get("fileSystemLocations"),
+        "s3Logs": (logs.get("s3Logs") or {}).get("status") == "ENABLED",
+        "privilegedMode (a Docker engine)": project["environment"].get("privilegedMode"),
+    }
+    return [f"{name} of the project is not emulated by local_aws: ignored" for name in wanted if wanted[name]]
+
+
 def fields_of(
     project: dict[str, Any], request: dict[str, Any], initiator: str, region: str
 ) -> dict[str, Any]:
@@ -81,6 +95,7 @@ def fields_of(
         check_minutes(name, request.get(name))
     given_artifacts = request.get("secondaryArtifactsOverride")
     return {
+        "_local": {"notes": _ignored(project, request)},
         "initiator": initiator,
         "source": source,
         "sourceVersion": request.get("sourceVersion") or project.get("sourceVersion"),
