@@ -15,15 +15,21 @@ from moto.ec2.exceptions import (
     InvalidVpcEndPointIdError,
 )
 from moto.ec2.models import EC2Backend
-from moto.ec2.models.vpcs import VPCEndPoint
+from moto.ec2.models.vpcs import AWS_ENDPOINT_SERVICES, COVERED_ENDPOINT_SERVICES, VPCEndPoint
 from moto.ec2.responses.vpcs import VPCs
 from moto.ec2.utils import random_vpc_ep_id
 
 from local_aws.services.network import interfaces
 
 _GATEWAY_SERVICES = ("s3", "dynamodb")
-# Offered by AWS, missing in moto's list: the part after com.amazonaws.REGION.
-_MORE_SERVICES = ("codeconnections.api", "sagemaker.api-fips", "ssm-quicksetup", "s3-global.accesspoint")
+# Those of moto's list that it makes names for elsewhere, and what AWS offers beyond it: the part after
+# com.amazonaws.REGION.
+_MORE_SERVICES = (
+    "codeconnections.api",
+    "s3-global.accesspoint",
+    "sagemaker.api-fips",
+    *COVERED_ENDPOINT_SERVICES,
+)
 
 
 class InvalidParameter(EC2ClientError):
@@ -32,11 +38,18 @@ class InvalidParameter(EC2ClientError):
 
 
 def _known(backend: EC2Backend, service: str) -> bool:
+    """Whether a service has endpoints in the region. From moto's list of names: moto's own look-up imports a dozen
+    services, which takes seconds."""
     region = backend.region_name
-    offered = backend._collect_default_endpoint_services(backend.account_id, region)
-    names = {item["ServiceName"] for item in offered}
-    names.update(item.service_name for item in backend.configurations.values())
-    return service in names or service in {f"com.amazonaws.{region}.{name}" for name in _MORE_SERVICES}
+    if service in (f"aws.sagemaker.{region}.studio", f"aws.sagemaker.{region}.notebook"):
+        return True
+    prefix = f"com.amazonaws.{region}."
+    if service.startswith(prefix) and service.removeprefix(prefix) in {
+        *AWS_ENDPOINT_SERVICES,
+        *_MORE_SERVICES,
+    }:
+        return True
+    return service in {item.service_name for item in backend.configurations.values()}
 
 
 def _policy(document: str | None) -> str:
