@@ -214,6 +214,29 @@ def test_several_definitions_take_turns(aws, tuning):
 
 
 @pytest.mark.slow
+def test_a_training_job_behind_the_others_is_stopped_early(tuning):
+    code = """
+import argparse, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--rate", type=float)
+parser.add_argument("--offset")
+options = parser.parse_args()
+for epoch in range(3 if options.rate > 0.5 else 600):
+    print(f"score={options.rate};", flush=True)
+    time.sleep(0.1)
+"""
+    ranges = {"CategoricalParameterRanges": [{"Name": "rate", "Values": ["0.7", "0.8", "0.9", "0.1"]}]}
+    name = tuning.start(
+        code=code, jobs=None, parallel=1, strategy="Grid", ranges=ranges, TrainingJobEarlyStoppingType="Auto"
+    )
+    job = tuning.wait(name)
+    assert job["HyperParameterTuningJobStatus"] == "Completed"
+    ended = [(c["TunedHyperParameters"]["rate"], c["TrainingJobStatus"]) for c in tuning.children(name)]
+    assert ended == [("0.7", "Completed"), ("0.8", "Completed"), ("0.9", "Completed"), ("0.1", "Stopped")]
+    assert job["BestTrainingJob"]["TunedHyperParameters"] == {"rate": "0.9"}
+
+
+@pytest.mark.slow
 def test_its_time_is_limited(aws, bucket):
     tuning = Tuning(clients_of(aws.url, parameter_validation=False), bucket)  # boto3 wants 120 seconds
     limits = {"MaxNumberOfTrainingJobs": 9, "MaxParallelTrainingJobs": 1, "MaxRuntimeInSeconds": 2}
@@ -288,10 +311,6 @@ NUMBERS = {"IntegerParameterRanges": [{"Name": "depth", "MinValue": "1", "MaxVal
         (
             lambda r: with_config(r, Strategy="Hyperband"),
             "Strategy Hyperband is not emulated by local_aws. Use Random, Grid or Bayesian.",
-        ),
-        (
-            lambda r: with_config(r, TrainingJobEarlyStoppingType="Auto"),
-            "EarlyStoppingType Auto is not emulated",
         ),
         (
             lambda r: r.update(

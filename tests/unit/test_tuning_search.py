@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_aws.services.tuning import ranges
+from local_aws.services.tuning.stopping import is_behind
 from local_aws.services.tuning.strategies import Trial, make
 
 
@@ -163,6 +164,16 @@ def test_parallel_jobs_do_not_all_try_the_same_place():
     first = search.propose(trials)
     second = search.propose([*trials, Trial(first, None, pending=True)])
     assert abs(float(first["x"]) - float(second["x"])) > 0.02
+
+
+def test_the_median_rule():
+    others = [[0.5, 0.6, 0.7], [0.4, 0.6], [0.2, 0.2, 0.2]]  # means: 0.5 0.4 0.2, then 0.55 0.5 0.2
+    assert is_behind([0.39], others, maximize=True)
+    assert not is_behind([0.4], others, maximize=True)
+    assert is_behind([0.9, 0.49], others, maximize=True)
+    assert is_behind([0.41], others, maximize=False)
+    assert not is_behind([0.4, 0.4, 0.0], others, maximize=True)  # only two have come as far
+    assert not is_behind([], others, maximize=True)
 
 
 def test_near_stays_in_the_range():

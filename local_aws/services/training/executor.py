@@ -2,11 +2,13 @@
 
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from moto.core.utils import utcnow
 
+from local_aws.server.app import LocalAwsApp
 from local_aws.services.jobs.artifacts import upload_files, upload_tar
 from local_aws.services.jobs.containers import base_environment, image_of, make_host
 from local_aws.services.jobs.failures import failure_reason
@@ -44,11 +46,15 @@ def transition(job: Job, secondary: str) -> None:
     job.last_modified_time = now
 
 
-class Metrics:
-    """`MetricDefinitions` over the log: the last value of each metric."""
+Watcher = Callable[[str, float], None]
 
-    def __init__(self, definitions: list[dict[str, str]]):
+
+class Metrics:
+    """`MetricDefinitions` over the log: the last value of each metric. `watcher(name, value)` gets them all."""
+
+    def __init__(self, definitions: list[dict[str, str]], watcher: Watcher | None = None):
         self._patterns = [(d["Name"], re.compile(d["Regex"])) for d in definitions]
+        self._watcher = watcher
         self.last: dict[str, tuple[float, datetime]] = {}
 
     def read(self, line: str) -> None:
@@ -58,13 +64,21 @@ class Metrics:
                     self.last[name] = (float(match[1]), utcnow())
                 except (ValueError, TypeError):  # no number, or a group that took no part
                     continue
+                if self._watcher:
+                    self._watcher(name, self.last[name][0])
 
     def final(self) -> list[dict[str, Any]]:
         return [{"MetricName": n, "Value": v, "Timestamp": t} for n, (v, t) in self.last.items()]
 
 
 class TrainingRunner(JobRunner):
+    """`watchers`: by account, region and name of a job that is about to be created, who gets its metrics."""
+
     kind = "Training"
+
+    def __init__(self, app: LocalAwsApp):
+        super().__init__(app)
+        self.watchers: dict[tuple[str, str, str], Watcher] = {}
 
     def jobs(self, backend: Any) -> dict[str, Job]:
         return backend.training_jobs
@@ -91,7 +105,8 @@ class TrainingRunner(JobRunner):
         job, request = run.job, run.job.request
         self.move(job, "Downloading", TrainingStartTime=utcnow())
         hosts = self._prepare(run)
-        metrics = Metrics(request["AlgorithmSpecification"].get("MetricDefinitions") or [])
+        watcher = self.watchers.pop((job.account, job.region, job.name), None)
+        metrics = Metrics(request["AlgorithmSpecification"].get("MetricDefinitions") or [], watcher)
         spec = request["AlgorithmSpecification"]
         argv = [*(spec.get("ContainerEntrypoint") or ["train"]), *(spec.get("ContainerArguments") or [])]
         checkpoints, tick = self._checkpoints(request), None

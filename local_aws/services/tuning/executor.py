@@ -3,6 +3,7 @@
 import queue
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from local_aws.server.app import LocalAwsApp
@@ -10,10 +11,28 @@ from local_aws.services.jobs import finished
 from local_aws.services.jobs.api import JobApi
 from local_aws.services.jobs.model import Job, JobFailed
 from local_aws.services.jobs.runner import JobRunner, Run, Stopped
+from local_aws.services.training.executor import Watcher
 from local_aws.services.tuning.record import TuningJob
+from local_aws.services.tuning.stopping import is_behind
 from local_aws.services.tuning.validation import Definition, definitions, number_of_jobs
 
 ATTEMPTS = 5  # so many training jobs without a success, or without an objective, fail the tuning job
+
+
+@dataclass(frozen=True)
+class _Value:
+    """Wakes the run: a training job has written a value of the objective metric."""
+
+    child: str
+
+
+def _watcher(run: Run, name: str, metric: str, curve: list[float]) -> Watcher:
+    def note(written: str, value: float) -> None:
+        if written == metric:
+            curve.append(value)
+            run.wake.put(_Value(name))
+
+    return note
 
 
 class TuningRunner(JobRunner):
@@ -32,8 +51,10 @@ class TuningRunner(JobRunner):
         return backend.hyper_parameter_tuning_jobs
 
     def _ended(self, kind: str, account: str, region: str, name: str) -> None:
-        run = self._waiting.pop((account, region, name), None) if kind == "training" else None
+        key = account, region, name
+        run = self._waiting.pop(key, None) if kind == "training" else None
         if run:
+            self.training.runner.watchers.pop(key, None)  # of a job that ended before its container ran
             run.wake.put(name)
 
     def begin(self, job: TuningJob) -> None:
@@ -55,9 +76,10 @@ class TuningRunner(JobRunner):
         seconds = limits.get("MaxRuntimeInSeconds")
         deadline = time.monotonic() + int(seconds) if seconds else None
         running: set[str] = set()
+        curves: dict[str, list[float]] = {}
         while True:
             while len(running) < parallel and len(job.children) < wanted and not run.stop.is_set():
-                running.add(self._launch(run, found))
+                running.add(self._launch(run, found, curves))
             if not running:
                 break
             try:
@@ -65,7 +87,9 @@ class TuningRunner(JobRunner):
                 token = run.wake.get(timeout=left)
             except queue.Empty:
                 return self._wind_up(run, running, "Completed")
-            if token in running:
+            if isinstance(token, _Value):
+                self._compare(job, curves, token.child, running)
+            elif token in running:
                 running.discard(token)
                 with self.app.lock:
                     job.refresh(self.training.jobs(job.account, job.region))
@@ -78,7 +102,7 @@ class TuningRunner(JobRunner):
         self._check_outcome(job)
         self.end(job, "Completed")
 
-    def _launch(self, run: Run, found: list[Definition]) -> str:
+    def _launch(self, run: Run, found: list[Definition], curves: dict[str, list[float]]) -> str:
         """Start the next training job; the definitions take turns. Its name is made as AWS makes it."""
         job: TuningJob = run.job
         with self.app.lock:
@@ -95,6 +119,10 @@ class TuningRunner(JobRunner):
             values = definition.search.propose(tried[definition.name])
             name = f"{job.name}-{len(job.children) + 1:03d}-{secrets.token_hex(4)}"
             self._waiting[job.account, job.region, name] = run
+            if job.request["HyperParameterTuningJobConfig"].get("TrainingJobEarlyStoppingType") == "Auto":
+                curve = curves.setdefault(name, [])
+                watcher = _watcher(run, name, definition.metric, curve)
+                self.training.runner.watchers[job.account, job.region, name] = watcher
             child = self.training.create(
                 job.account, job.region, definition.training_request(name, values, job.tags)
             )
@@ -107,6 +135,16 @@ class TuningRunner(JobRunner):
             job.refresh(training)
             self.app.changed("sagemaker", job.account, job.region)
         return name
+
+    def _compare(self, job: TuningJob, curves: dict[str, list[float]], name: str, running: set[str]) -> None:
+        """Stop a training job that is behind the others of its definition."""
+        kind = job.children[name]["Definition"]
+        others = [c for n, c in curves.items() if n not in running and job.children[n]["Definition"] == kind]
+        with self.app.lock:
+            child = self.training.jobs(job.account, job.region)[name]
+            if child.status == "InProgress" and is_behind(list(curves[name]), others, job.maximize):
+                self.training.stop(child)
+                self.app.changed("sagemaker", job.account, job.region)
 
     def _wind_up(self, run: Run, running: set[str], status: str) -> None:
         """Stop the training jobs that run, wait for their ends, and end as `status`."""

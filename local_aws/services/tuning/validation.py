@@ -68,8 +68,6 @@ def _check_emulated(request: dict[str, Any]) -> None:
         raise _refuse("Autotune", "Give ranges for the hyperparameters.")
     if config["Strategy"] == "Hyperband" or config.get("StrategyConfig"):
         raise _refuse("Strategy Hyperband", "Use Random, Grid or Bayesian.")
-    if (config.get("TrainingJobEarlyStoppingType") or "Off") != "Off":
-        raise _refuse("TrainingJobEarlyStoppingType Auto", "Use Off.")
     criteria = config.get("TuningJobCompletionCriteria") or {}
     if (criteria.get("ConvergenceDetected") or {}).get("CompleteOnConvergence") == "Enabled":
         raise _refuse("ConvergenceDetected", "Use TargetObjectiveMetricValue or BestObjectiveNotImproving.")
