@@ -9,7 +9,6 @@ from cfn_resources import Stack
 
 pytestmark = pytest.mark.slow
 ACCOUNT, REGION = "123456789012", "us-east-1"
-ROLE = f"arn:aws:iam::{ACCOUNT}:role/build"
 
 
 @pytest.fixture
@@ -22,9 +21,9 @@ def gone(call, **request):
         call(**request)
 
 
-def trusted_role(stack, service):
+def trusted_role(stack, service, name="Role"):
     statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
-    return stack.create("AWS::IAM::Role", "Role", AssumeRolePolicyDocument={"Statement": [statement]})
+    return stack.create("AWS::IAM::Role", name, AssumeRolePolicyDocument={"Statement": [statement]})
 
 
 def test_events(aws, stack):
@@ -52,6 +51,9 @@ def test_events(aws, stack):
     ]
     stack.refuses("'cfn-approved' already exists", "AWS::Events::Rule", Name=rule.ref, EventPattern=pattern)
     stack.refuses("EventPattern or a ScheduleExpression", "AWS::Events::Rule")
+    untrusted = {**transformed, "RoleArn": trusted_role(stack, "sagemaker.amazonaws.com")["Arn"]}
+    words = "cannot be assumed by principal 'events.amazonaws.com'"
+    stack.refuses(words, "AWS::Events::Rule", EventPattern=pattern, Targets=[untrusted])
     bus = stack.create("AWS::Events::EventBus", "Bus", Name="cfn-bus")
     assert bus["Arn"].endswith(":event-bus/cfn-bus") and bus.ref == "cfn-bus"
     other = stack.create("AWS::Events::Rule", "Other", EventBusName=bus.ref, EventPattern=pattern)
@@ -144,6 +146,10 @@ def test_lambda(aws, stack):
         "Code": {"ZipFile": "1"},
     }
     stack.refuses("Python functions only", "AWS::Lambda::Function", **node)
+    untrusted = trusted_role(stack, "sagemaker.amazonaws.com", "Untrusted")["Arn"]
+    for role_arn in (untrusted, f"arn:aws:iam::{ACCOUNT}:role/no-such"):
+        wrong = {**node, "Runtime": "python3.13", "Role": role_arn}
+        stack.refuses("cannot be assumed by Lambda", "AWS::Lambda::Function", **wrong)
     bucket = {**node, "Runtime": "python3.13", "Code": {"S3Bucket": "no-such", "S3Key": "x.zip"}}
     stack.refuses("NoSuchBucket", "AWS::Lambda::Function", **bucket)
     stack.delete_all()
@@ -219,7 +225,7 @@ def build_project(stack, **more):
     return stack.create(
         "AWS::CodeBuild::Project",
         "Build",
-        ServiceRole=ROLE,
+        ServiceRole=trusted_role(stack, "codebuild.amazonaws.com", "BuildRole")["Arn"],
         Source={"Type": "CODEPIPELINE", "BuildSpec": "buildspec.yml"},
         Artifacts={"Type": "CODEPIPELINE"},
         Environment={
@@ -247,6 +253,12 @@ def test_build_project(aws, stack):
     assert (found()["timeoutInMinutes"], found()["tags"]) == (30, [{"key": "Project", "value": "lab"}])
     project.update(TimeoutInMinutes=45, Description="builds")
     assert (found()["timeoutInMinutes"], found()["description"]) == (45, "builds")
+    untrusted = trusted_role(stack, "lambda.amazonaws.com")["Arn"]
+    stack.refuses(
+        "CodeBuild is not authorized",
+        "AWS::CodeBuild::Project",
+        **{**project.properties, "Name": "untrusted", "ServiceRole": untrusted},
+    )
     stack.delete_all()
     assert aws.codebuild.batch_get_projects(names=[project.ref])["projects"] == []
 
@@ -297,6 +309,8 @@ def test_code_pipeline(aws, stack):
     assert [stage["name"] for stage in found["stages"]] == ["Source", "Train"]
     elsewhere = {**properties, "ArtifactStore": {"Type": "S3", "Location": "no-such-artifact-bucket"}}
     stack.refuses("no-such-artifact-bucket", "AWS::CodePipeline::Pipeline", **elsewhere)
+    untrusted = {**properties, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/no-such"}
+    stack.refuses("CodePipeline is not authorized", "AWS::CodePipeline::Pipeline", **untrusted)
     pipeline.delete()
     gone(aws.codepipeline.get_pipeline, name=pipeline.ref)
     stack.delete_all()

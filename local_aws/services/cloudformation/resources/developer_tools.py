@@ -6,6 +6,7 @@ Their APIs take the templates' structures with a small first letter.
 from typing import Any
 
 from local_aws.services.cloudformation.resources.base import Context, Handler, ResourceError, missing_is_fine
+from local_aws.services.cloudformation.resources.roles import check_role
 from local_aws.services.cloudformation.resources.shapes import Properties, document, list_changes, picked
 
 _Made = tuple[str, dict[str, Any]]
@@ -90,12 +91,14 @@ class Project(Handler):
     name_property = "Name"
 
     def create(self, ctx: Context, logical_id: str, properties: Properties) -> _Made:
+        self._check_role(ctx, properties)
         name = properties.get("Name") or ctx.physical_name(logical_id, limit=255)
         request = {**lowered(picked(properties, *self._request)), "tags": self._tags(ctx, properties)}
         made = ctx.client("codebuild").create_project(name=name, **request)["project"]
         return name, {"Arn": made["arn"], "Id": name}
 
     def update(self, ctx: Context, physical_id: str, old: Properties, new: Properties) -> dict[str, Any]:
+        self._check_role(ctx, new)
         # what only the old properties have goes back to the API's default
         defaults = {
             "Description": "",
@@ -113,6 +116,15 @@ class Project(Handler):
     def delete(self, ctx: Context, physical_id: str, properties: Properties) -> None:
         with missing_is_fine():
             ctx.client("codebuild").delete_project(name=physical_id)
+
+    @staticmethod
+    def _check_role(ctx: Context, properties: Properties) -> None:
+        role = properties["ServiceRole"]
+        sentence = (
+            f"CodeBuild is not authorized to perform: sts:AssumeRole on {role} (Service: CodeBuild, Status Code: 400, "
+            "Error Code: InvalidInputException)"
+        )
+        check_role(ctx, role, "codebuild.amazonaws.com", sentence)
 
     @staticmethod
     def _tags(ctx: Context, properties: Properties) -> list[dict[str, str]]:
@@ -145,6 +157,7 @@ class Pipeline(Handler):
             raise ResourceError("A pipeline has either an ArtifactStore or ArtifactStores.")
 
     def create(self, ctx: Context, logical_id: str, properties: Properties) -> _Made:
+        self._check_role(ctx, properties)
         name = properties.get("Name") or ctx.physical_name(logical_id, limit=100)
         client = ctx.client("codepipeline")
         tags = ctx.tag_list(properties.get("Tags"), "key", "value")
@@ -155,6 +168,7 @@ class Pipeline(Handler):
         return name, self._attributes(ctx, name, version)
 
     def update(self, ctx: Context, physical_id: str, old: Properties, new: Properties) -> dict[str, Any]:
+        self._check_role(ctx, new)
         client = ctx.client("codepipeline")
         structure = self._structure(physical_id, new)
         version = client.update_pipeline(pipeline=structure)["pipeline"]["version"]
@@ -173,6 +187,15 @@ class Pipeline(Handler):
     def delete(self, ctx: Context, physical_id: str, properties: Properties) -> None:
         with missing_is_fine():
             ctx.client("codepipeline").delete_pipeline(name=physical_id)
+
+    @staticmethod
+    def _check_role(ctx: Context, properties: Properties) -> None:
+        role = properties["RoleArn"]
+        sentence = (
+            f"CodePipeline is not authorized to perform AssumeRole on role {role} (Service: CodePipeline, Status Code: "
+            "400, Error Code: InvalidStructureException)"
+        )
+        check_role(ctx, role, "codepipeline.amazonaws.com", sentence)
 
     def _structure(self, name: str, properties: Properties) -> dict[str, Any]:
         made = {"name": name, **lowered(picked(properties, *self._request))}

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from local_aws.services.cloudformation.resources.base import Context, Handler, ResourceError, missing_is_fine
+from local_aws.services.cloudformation.resources.roles import check_role
 from local_aws.services.cloudformation.resources.shapes import Properties, document, exists_already, picked
 
 _Made = tuple[str, dict[str, Any]]
@@ -66,6 +67,9 @@ class Rule(Handler):
             events.delete_rule(Name=name, EventBusName=rule["EventBusName"])
 
     def _put(self, ctx: Context, name: str, bus: str, properties: Properties) -> str:
+        for role in {target.get("RoleArn") for target in properties.get("Targets", [])}:
+            sentence = f"Provided role '{role}' cannot be assumed by principal 'events.amazonaws.com'."
+            check_role(ctx, role, "events.amazonaws.com", sentence)
         request = picked(properties, *self._request)
         if "EventPattern" in properties:
             request["EventPattern"] = document(properties["EventPattern"])

@@ -3,6 +3,7 @@
 from typing import Any
 
 from local_aws.services.cloudformation.resources.base import Context, Handler, ResourceError, missing_is_fine
+from local_aws.services.cloudformation.resources.roles import check_role
 from local_aws.services.cloudformation.resources.shapes import Properties, picked
 from local_aws.services.functions.packages import inline_zip
 
@@ -22,6 +23,7 @@ class Function(Handler):
         self._code(properties)
 
     def create(self, ctx: Context, logical_id: str, properties: Properties) -> _Made:
+        self._check_role(ctx, properties)
         name = properties.get("FunctionName") or ctx.physical_name(logical_id)
         request = picked(properties, *self._settings, "PackageType", "Architectures", "LoggingConfig")
         if tags := ctx.tag_dict(properties.get("Tags")):
@@ -31,6 +33,7 @@ class Function(Handler):
         return name, {"Arn": made["FunctionArn"]}
 
     def update(self, ctx: Context, physical_id: str, old: Properties, new: Properties) -> dict[str, Any]:
+        self._check_role(ctx, new)
         client, function = ctx.client("lambda"), {"FunctionName": physical_id}
         if old["Code"] != new["Code"]:
             client.update_function_code(**function, **self._code(new))
@@ -50,6 +53,14 @@ class Function(Handler):
     def delete(self, ctx: Context, physical_id: str, properties: Properties) -> None:
         with missing_is_fine():
             ctx.client("lambda").delete_function(FunctionName=physical_id)
+
+    @staticmethod
+    def _check_role(ctx: Context, properties: Properties) -> None:
+        sentence = (
+            "The role defined for the function cannot be assumed by Lambda. (Service: Lambda, Status Code: 400, "
+            "Error Code: InvalidParameterValueException)"
+        )
+        check_role(ctx, properties["Role"], "lambda.amazonaws.com", sentence)
 
     @staticmethod
     def _code(properties: Properties) -> dict[str, Any]:
