@@ -6,11 +6,16 @@ PATH, lets `pip install -r requirements.txt` find there what the image has, and 
 top for itself.
 """
 
+import contextlib
+import hashlib
 import importlib.util
+import json
 import os
 import re
+import shutil
 import sys
 import sysconfig
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +35,7 @@ _KNOWN = {
     "sagemaker-scikit-learn": ("processing", "sklearn"),
     "sagemaker-xgboost": ("training", "xgboost"),
 }
+_making = threading.Lock()
 INSIDE = "/opt/job"  # where a job sees its overlay, home and tmp
 
 
@@ -108,8 +114,47 @@ def template(home: Path) -> Path:
     return folder
 
 
-def make_overlay(image: Image, home: Path, scratch: Path) -> dict[str, str]:
-    """Lay out `scratch` (seen as `/opt/job`: env, home, tmp) and give the variables that select it."""
+@cache
+def _editable(packages: Path, changed: int) -> list[str]:
+    """The `.dist-info` folders of what is installed in editable mode: its code is elsewhere, behind a .pth file.
+    `changed` is the folder's time of change: what was found before is then no more true."""
+    found = []
+    for file in packages.glob("*.dist-info/direct_url.json"):
+        with contextlib.suppress(ValueError, OSError):
+            if json.loads(file.read_text("utf-8")).get("dir_info", {}).get("editable"):
+                found.append(file.parent.name)
+    return sorted(found)
+
+
+def without_editable(packages: Path, home: Path) -> Path:
+    """A folder of links to all that is in a site-packages folder, apart from editable installations.
+
+    An overlay does not see their code; if it saw their metadata, `pip install` of a wheel of the same version would
+    find nothing to do. Made once, and anew when something is installed.
+    """
+    changed = packages.stat().st_mtime_ns
+    hidden = _editable(packages, changed)
+    if not hidden:
+        return packages
+    mark = hashlib.blake2b(f"{packages} {changed} {hidden}".encode(), digest_size=8).hexdigest()
+    folder = home / "images" / f"packages-{mark}"
+    with _making:
+        if not folder.exists():
+            new = folder.with_name(f"{folder.name}.new")
+            shutil.rmtree(new, ignore_errors=True)
+            new.mkdir(parents=True)
+            for entry in packages.iterdir():
+                if entry.name not in hidden:
+                    (new / entry.name).symlink_to(entry)
+            new.rename(folder)
+    return folder
+
+
+def make_overlay(image: Image, home: Path, scratch: Path, editable: bool = True) -> dict[str, str]:
+    """Lay out `scratch` (seen as `/opt/job`: env, home, tmp) and give the variables that select it.
+
+    `editable=False`: hide what is installed in editable mode, for an overlay that may install a wheel of it.
+    """
     env = scratch / "env"
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = env / "lib" / version / "site-packages"
@@ -119,7 +164,8 @@ def make_overlay(image: Image, home: Path, scratch: Path) -> dict[str, str]:
         (scratch / name).mkdir()
     # A plain path line, not site.addsitedir: .pth files of the workshop (its editable checkout) stay out of jobs.
     paths = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
-    (packages / "image.pth").write_text("\n".join(paths) + "\n", "utf-8")
+    seen = [path if editable else str(without_editable(Path(path), home)) for path in paths]
+    (packages / "image.pth").write_text("\n".join(seen) + "\n", "utf-8")
     (env / "pyvenv.cfg").write_text(
         f"home = {image.python.parent}\ninclude-system-site-packages = false\nversion = "
         f"{sys.version.split()[0]}\n"

@@ -1,6 +1,7 @@
 """CodeBuild: builds that really run, told from their records, their logs and what they leave in S3."""
 
 import base64
+import importlib.metadata
 import io
 import json
 import os
@@ -485,6 +486,26 @@ def test_pip_installs_for_the_build_alone(aws, bucket, project):
     assert project.output(build)[-1] == "99.0"
     again = project.run("python -c 'import psutil; print(psutil.__version__)'")
     assert project.output(again) == [psutil.__version__]
+
+
+@pytest.mark.slow
+def test_a_wheel_of_the_version_that_the_workshop_has_in_editable_mode(project):
+    """pip must not take the checkout's metadata for an installation: a build does not see the checkout's code."""
+    name, version = "sagemaker-end-to-end-lab", importlib.metadata.version("sagemaker-end-to-end-lab")
+    stem = f"sagemaker_end_to_end_lab-{version}"
+    wheel = {
+        "lab_lib/__init__.py": "where = 'the wheel'\n",
+        f"{stem}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{stem}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{stem}.dist-info/RECORD": "",
+    }
+    encoded = base64.b64encode(zipped(wheel)).decode()
+    build = project.run(
+        f"echo {encoded} | base64 -d > {stem}-py3-none-any.whl",
+        f"pip install -q --no-index --find-links . {name}=={version}",
+        "python -c 'import lab_lib; print(lab_lib.where)'",
+    )
+    assert project.output(build) == ["the wheel"], project.log(build)
 
 
 # -- ends ---------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ class Execution:
         scratch.mkdir(parents=True)
         self.source.parent.mkdir(parents=True)
         stand_in = Image(image, "codebuild", "", "processing", Path(sys.executable).resolve())
-        self.environment = make_overlay(stand_in, self.app.home, scratch)
+        self.environment = make_overlay(stand_in, self.app.home, scratch, editable=False)
         self.environment |= base_environment(self.app, self.build.region, self.build.account)
         self._git_settings(scratch / "home" / ".gitconfig")
 
