@@ -159,6 +159,22 @@ def test_records_are_sent_singly_or_together(batch, model):
 
 
 @pytest.mark.slow
+def test_objects_are_shared_between_instances(batch, lab, model):
+    prefix = batch.put(**{f"{n}.csv": f"{n}\n" for n in range(6)})
+    resources = {"InstanceType": "ml.m5.large", "InstanceCount": 2}
+    job, outputs = batch.run(model, prefix, TransformResources=resources)
+    assert job["TransformJobStatus"] == "Completed", job.get("FailureReason")
+    assert outputs == {f"{n}.csv.out": f"{2.0 * n}\n" for n in range(6)}
+    group = "/aws/sagemaker/TransformJobs"
+    streams = lab.logs.describe_log_streams(
+        logGroupName=group, logStreamNamePrefix=f"{job['TransformJobName']}/"
+    )
+    names = [stream["logStreamName"].split("/") for stream in streams["logStreams"]]
+    assert len([name for name in names if len(name) == 2]) == 2
+    assert [name[2] for name in names if len(name) == 3] == ["data-log"]
+
+
+@pytest.mark.slow
 def test_payloads_keep_to_the_limit(batch, model):
     lines = "".join(f"{n},{'x' * 1000}\n" for n in range(2500))  # 2.5 MB
     prefix = batch.put(**{"a.csv": lines})
