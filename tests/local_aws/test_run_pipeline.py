@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +22,11 @@ QUICK = ("Framework=tensorflow", "Epochs=1")
 
 
 @pytest.fixture(scope="module")
-def call(server, aws):
+def call(server, aws, tmp_path_factory):
     """call("run-pipeline", …, wait=True): the finished process, or the running one."""
+    folder = tmp_path_factory.mktemp("checkout")  # a copy: the code must not change between two runs
+    shutil.copytree(ROOT / "lab_lib", folder / "lab_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "settings.ini", folder)
     aws.s3.create_bucket(Bucket=BUCKET)
     for name, body in (
         ("small", make_raw_tweets(sample=400)),
@@ -37,7 +41,7 @@ def call(server, aws):
         code = f"import sys; from lab_lib.mlpipelines.commands import {function} as f; sys.exit(f())"
         process = subprocess.Popen(
             [sys.executable, "-c", code, *arguments],
-            cwd=ROOT,
+            cwd=folder,
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
