@@ -148,12 +148,21 @@ def test_stop_asks_the_running_steps_and_gives_up_what_waits_for_a_retry():
     assert ("a", "Stopping") in journal.steps
 
 
-def test_an_error_of_the_executor_itself_fails_the_execution():
+def test_an_unforeseen_error_fails_its_step_only():
     jobs = Jobs({"a": [RuntimeError("bug")]})
-    run, journal = make([step("a"), step("b", "a")], jobs)
+    run, _ = make([step("a"), step("b", "a"), step("c")], jobs)
     jobs.engine.run()
-    assert (run.status, run.reason) == ("Failed", "InternalServerError: RuntimeError: bug")
-    assert run.steps["a"].status == "Failed" and journal.heads == ["Failed"]
+    assert run.status == "Failed" and set(run.steps) == {"a", "c"}
+    assert run.steps["a"].reason == "InternalServerError: RuntimeError: bug"
+
+
+def test_an_error_of_the_engine_itself_fails_the_execution(monkeypatch):
+    jobs = Jobs()
+    run, journal = make([step("a"), step("b", "a")], jobs)
+    monkeypatch.setattr(jobs.engine.scheduler, "end", lambda *_: 1 / 0)
+    jobs.engine.run()
+    assert run.status == "Failed" == journal.heads[-1]
+    assert run.reason == "InternalServerError: ZeroDivisionError: division by zero"
 
 
 def test_a_late_message_of_an_earlier_attempt_changes_nothing():

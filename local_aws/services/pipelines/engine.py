@@ -8,6 +8,7 @@ import itertools
 import logging
 import queue
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -152,12 +153,21 @@ class Engine:
             self.execution.steps[name] = record
             self._first_begin[name] = time.monotonic()
         record.attempts += 1
-        ended = self._runner.begin(step, record)
+        ended = self._safely(self._runner.begin, step, record)
         if ended is None:
             record.status = "Executing"
             self._journal.step_changed(self.execution, record)
         else:
             self._end(name, ended)
+
+    @staticmethod
+    def _safely(call: Callable[[Step, StepRecord], Ended | None], step: Step, record: StepRecord) -> Any:
+        """An error that nobody foresaw fails its step; what does not depend on it goes on."""
+        try:
+            return call(step, record)
+        except Exception as error:
+            log.exception("step %s", step.name)
+            return Ended(FAILED, f"InternalServerError: {type(error).__name__}: {error}")
 
     def _wait(self) -> None:
         """Until something happens; then do it."""
@@ -178,7 +188,7 @@ class Engine:
                 return
             if kind == "job":
                 if record.job == detail:
-                    self._end(name, self._runner.collect(self._definition.steps[name], record))
+                    self._end(name, self._safely(self._runner.collect, self._definition.steps[name], record))
             elif record.attempts == detail:
                 self._end(name, ended)
 

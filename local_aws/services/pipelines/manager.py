@@ -34,6 +34,7 @@ class Manager:
         self._lock = threading.Lock()
         self._engines: dict[str, Engine] = {}
         self._watched: dict[tuple[str, str, str, str], tuple[Engine, str]] = {}
+        self._unsaved: dict[str, dict[str, StepRecord]] = {}
         self._told: dict[tuple[str, str], str] = {}  # the last status that an event was sent of
         finished.subscribe(self._job_finished)
 
@@ -103,10 +104,20 @@ class Manager:
             self._told.pop((execution.arn, ""), None)
 
     def _persist(self, execution: Execution, *records: StepRecord) -> None:
-        try:
-            self.book.save(execution, *records)
-        except Exception:  # a full disk: the execution goes on, and its next change is tried again
-            log.exception("pipeline execution %s could not be put on disk", execution.arn)
+        """On a full disk the execution goes on: what could not be written goes with its next change, and its end
+        is tried again for a while, as the end of a job is."""
+        waiting = {**self._unsaved.pop(execution.arn, {}), **{r.name: r for r in records}}
+        for pause in (0.0, 1.0, 5.0, 30.0) if execution.final and not records else (0.0,):
+            time.sleep(pause)
+            try:
+                if waiting:
+                    self.book.save(execution, *waiting.values())
+                if not records:
+                    self.book.save(execution)
+                return
+            except Exception:
+                log.exception("pipeline execution %s could not be put on disk", execution.arn)
+        self._unsaved[execution.arn] = waiting
 
     def _emit(self, execution: Execution, kind: str, detail: dict[str, Any]) -> None:
         try:
