@@ -16,10 +16,12 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.iam.access_control import PermissionResult
-from moto.s3.models import FakeBucket
+from moto.s3.exceptions import S3ClientError
+from moto.s3.models import FakeBucket, S3Backend
 from moto.s3.responses import S3Response
 
 from local_aws.server.app import LocalAwsApp
+from local_aws.services.iam_limits import principal_exists
 
 _request = threading.local()
 _HEADERS = {
@@ -123,6 +125,51 @@ def evaluate(
     return result
 
 
+_OBJECT_ACTION = re.compile(r"s3:(?!.*Bucket).*(Object|AbortMultipartUpload|MultipartUploadParts)")
+
+
+class MalformedPolicy(S3ClientError):
+    code = "MalformedPolicy"
+
+
+def check(policy: str, bucket: str) -> None:
+    """What PutBucketPolicy refuses: `MalformedPolicy` with S3's words. `bucket`: its ARN."""
+    try:
+        statements = _many(json.loads(policy)["Statement"])
+    except KeyError:
+        raise MalformedPolicy("Missing required field Statement") from None
+    except (ValueError, TypeError):
+        raise MalformedPolicy("Policies must be valid JSON and the first byte must be '{'") from None
+    for statement in statements:
+        for names in (
+            ("Effect",),
+            ("Principal", "NotPrincipal"),
+            ("Action", "NotAction"),
+            ("Resource", "NotResource"),
+        ):
+            if not any(name in statement for name in names):
+                raise MalformedPolicy(f"Missing required field {names[0]}")
+        _check_statement(statement, bucket)
+
+
+def _check_statement(statement: dict[str, Any], bucket: str) -> None:
+    principal = statement.get("Principal")
+    named = _many(principal.get("AWS", [])) if isinstance(principal, dict) else []
+    if not all(principal_exists(arn) for arn in named):
+        raise MalformedPolicy("Invalid principal in policy")
+    resources = _many(statement.get("Resource", statement.get("NotResource")))
+    if not all(r == "*" or r == bucket or r.startswith(f"{bucket}/") for r in resources):
+        raise MalformedPolicy("Policy has invalid resource")
+    for action in _many(statement.get("Action", [])):
+        if action != "*" and not action.lower().startswith("s3:"):
+            raise MalformedPolicy("Policy has invalid action")
+        if "*" in action or "?" in action:
+            continue
+        fits = [r == "*" or ("/" in r) == bool(_OBJECT_ACTION.match(action)) for r in resources]
+        if "Resource" in statement and not any(fits):
+            raise MalformedPolicy("Action does not apply to any resource(s) in statement")
+
+
 def _get_permission(self: FakeBucket, action: str, resource: str) -> PermissionResult:
     if self.policy is None:
         return PermissionResult.NEUTRAL
@@ -131,7 +178,7 @@ def _get_permission(self: FakeBucket, action: str, resource: str) -> PermissionR
 
 
 def register(app: LocalAwsApp) -> None:
-    """Evaluate bucket policies in moto's S3."""
+    """Check bucket policies and evaluate them in moto's S3."""
     plain = S3Response._key_response
 
     def key_response(self: S3Response, request: Any, full_url: str) -> Any:
@@ -143,5 +190,12 @@ def register(app: LocalAwsApp) -> None:
         finally:
             del _request.caller
 
+    plain_put = S3Backend.put_bucket_policy
+
+    def put_bucket_policy(self: S3Backend, bucket_name: str, policy: bytes) -> None:
+        check(policy, self.get_bucket(bucket_name).arn)
+        plain_put(self, bucket_name, policy)
+
+    S3Backend.put_bucket_policy = put_bucket_policy
     S3Response._key_response = key_response
     FakeBucket.get_permission = _get_permission

@@ -38,7 +38,7 @@ def _many(value: Any) -> list:
     return value if isinstance(value, list) else [value]
 
 
-def _exists(arn: str) -> bool:
+def principal_exists(arn: str) -> bool:
     """False for a role or user that is not there; True for all other principals."""
     match = _PRINCIPAL.fullmatch(arn)
     if not match:
@@ -58,7 +58,7 @@ def check_trust(document: str) -> None:
     for statement in _many(json.loads(document).get("Statement", [])):
         principal = statement.get("Principal")
         for arn in _many(principal.get("AWS", [])) if isinstance(principal, dict) else []:
-            if not _exists(arn):
+            if not principal_exists(arn):
                 raise MalformedPolicyDocument(f'Invalid principal in policy: "AWS":"{arn}"')
 
 

@@ -13,6 +13,7 @@ from moto.core.exceptions import JsonRESTError
 from moto.kms.responses import KmsResponse
 
 from local_aws.server.app import LocalAwsApp
+from local_aws.services.iam_limits import principal_exists
 
 _CHANGE = "kms:PutKeyPolicy"
 
@@ -48,6 +49,10 @@ def check(policy: str, account: str, bypass: bool = False) -> None:
     for statement in statements:
         if not isinstance(statement, dict) or not {"Principal", "NotPrincipal"} & statement.keys():
             raise MalformedPolicyDocument("Policy contains a statement with no principal.")
+        principal = statement.get("Principal")
+        named = _many(principal.get("AWS", [])) if isinstance(principal, dict) else []
+        if not all(principal_exists(arn) for arn in named):
+            raise MalformedPolicyDocument("Policy contains a statement with one or more invalid principals.")
     if not bypass and not any(_lets_change(statement, account) for statement in statements):
         raise MalformedPolicyDocument(
             "The new key policy will not allow you to update the key policy in the future."

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.iam.access_control import PermissionResult
 
-from local_aws.services.bucket_policies import evaluate, request_values
+from local_aws.services.bucket_policies import MalformedPolicy, check, evaluate, request_values
 
 ACCOUNT = "123456789012"
 DENIED, PERMITTED, NEUTRAL = PermissionResult.DENIED, PermissionResult.PERMITTED, PermissionResult.NEUTRAL
@@ -66,6 +66,47 @@ def test_a_denial_wins():
     assert evaluate(policy, "s3:GetObject", "arn:aws:s3:::lab/a", ACCOUNT, {}) == DENIED
 
 
+BUCKET = "arn:aws:s3:::lab"
+GOOD = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ({"Action": "s3:GetObject", "Resource": f"{BUCKET}/*"}, None),
+        ({"Action": ["s3:ListBucket", "s3:GetObject"], "Resource": [BUCKET, f"{BUCKET}/*"]}, None),
+        ({"Action": "s3:GetBucketObjectLockConfiguration", "Resource": BUCKET}, None),
+        ({"Action": "s3:*", "NotResource": f"{BUCKET}/public/*"}, None),
+        ({"Action": "s3:GetObject", "Resource": BUCKET}, "Action does not apply to any resource"),
+        ({"Action": "s3:ListBucket", "Resource": f"{BUCKET}/*"}, "Action does not apply to any resource"),
+        ({"Action": "s3:AbortMultipartUpload", "Resource": BUCKET}, "Action does not apply"),
+        ({"Action": "s3:*", "Resource": "arn:aws:s3:::another"}, "Policy has invalid resource"),
+        ({"Action": "s3:*", "Resource": f"{BUCKET}-2/*"}, "Policy has invalid resource"),
+        ({"Action": "sqs:SendMessage", "Resource": BUCKET}, "Policy has invalid action"),
+        ({"Action": "s3:*"}, "Missing required field Resource"),
+        (
+            {"Action": "s3:*", "Resource": BUCKET, "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:role/no"}},
+            "principal",
+        ),
+    ],
+)
+def test_what_a_policy_may_say(statement, words):
+    text = json.dumps({"Statement": [{**GOOD, **statement}]})
+    if words is None:
+        check(text, BUCKET)
+    else:
+        with pytest.raises(MalformedPolicy, match=words):
+            check(text, BUCKET)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("x", "valid JSON"), ("{}", "field Statement"), ("[]", "valid JSON")]
+)
+def test_what_is_no_policy(text, words):
+    with pytest.raises(MalformedPolicy, match=words):
+        check(text, BUCKET)
+
+
 def test_a_bucket_with_a_policy(aws):
     s3, name = aws.s3, "lab-policy-bucket"
     s3.create_bucket(Bucket=name)
@@ -83,6 +124,8 @@ def test_a_bucket_with_a_policy(aws):
     for key in ("a", "public/a"):
         s3.put_object(Bucket=name, Key=key, Body=b"1", ServerSideEncryption="aws:kms")
     assert s3.get_object(Bucket=name, Key="a")["Body"].read() == b"1"
+    with pytest.raises(ClientError, match="MalformedPolicy.*Action does not apply"):
+        s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Statement": [{**public, "Resource": arn}]}))
     with pytest.raises(ClientError, match="Forbidden"):
         s3.put_object(Bucket=name, Key="a", Body=b"2")
     with urllib.request.urlopen(f"{aws.url}/{name}/public/a") as answer:

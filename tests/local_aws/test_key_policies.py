@@ -20,7 +20,7 @@ def statement(action="kms:*", principal=f"arn:aws:iam::{ACCOUNT}:root", effect="
         statement(),
         statement(["kms:Describe*", "kms:put*"]),
         statement(principal=[ACCOUNT]),
-        statement(principal=f"arn:aws:iam::{ACCOUNT}:role/admin"),
+        [statement("kms:Decrypt", principal="arn:aws:iam::210987654321:root"), statement()],
         {**statement(), "Principal": "*"},
     ],
 )
@@ -47,6 +47,12 @@ def test_locked_out(bad):
 def test_malformed(text):
     with pytest.raises(MalformedPolicyDocument, match="policy|Policy"):
         check(text, ACCOUNT)
+
+
+def test_a_role_that_does_not_exist():
+    unknown = statement("kms:Decrypt", principal=f"arn:aws:iam::{ACCOUNT}:role/no-such")
+    with pytest.raises(MalformedPolicyDocument, match="one or more invalid principals"):
+        check(json.dumps({"Statement": [statement(), unknown]}), ACCOUNT)
 
 
 def test_the_api_refuses_it(aws):
