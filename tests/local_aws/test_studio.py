@@ -69,6 +69,12 @@ def make_domain(aws, network, **more):
     return domain_id
 
 
+def delete_domain(aws, domain_id, **more):
+    """Until it is gone: a domain that is being deleted still holds its name."""
+    aws.sagemaker.delete_domain(DomainId=domain_id, **more)
+    until_gone(aws.sagemaker.describe_domain, DomainId=domain_id)
+
+
 def nfs_groups(aws, domain_id):
     names = [f"security-group-for-{way}-nfs-{domain_id}" for way in ("inbound", "outbound")]
     found = aws.ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": names}])[
@@ -117,8 +123,7 @@ def test_a_domain_that_keeps_its_files_keeps_the_vpc(aws, network):
     targets = aws.efs.describe_mount_targets(FileSystemId=files)["MountTargets"]
     assert {target["SubnetId"] for target in targets} == set(subnets)
 
-    aws.sagemaker.delete_domain(DomainId=domain_id)
-    until_gone(aws.sagemaker.describe_domain, DomainId=domain_id)
+    delete_domain(aws, domain_id)
     refused(aws.ec2.delete_subnet, "DependencyViolation", subnets[0], SubnetId=subnets[0])
     groups = nfs_groups(aws, domain_id)
     inbound = groups["inbound"]["GroupId"]
@@ -137,7 +142,7 @@ def test_a_domain_that_keeps_its_files_keeps_the_vpc(aws, network):
 def test_a_domain_may_take_its_files_with_it(aws, network):
     domain_id = make_domain(aws, network)
     files = aws.sagemaker.describe_domain(DomainId=domain_id)["HomeEfsFileSystemId"]
-    aws.sagemaker.delete_domain(DomainId=domain_id, RetentionPolicy={"HomeEfsFileSystem": "Delete"})
+    delete_domain(aws, domain_id, RetentionPolicy={"HomeEfsFileSystem": "Delete"})
     with pytest.raises(aws.efs.exceptions.FileSystemNotFound):
         aws.efs.describe_file_systems(FileSystemId=files)
     assert set(nfs_groups(aws, domain_id)) == {"inbound", "outbound"}
@@ -148,8 +153,7 @@ def test_a_domain_may_take_its_files_with_it(aws, network):
 def test_a_domain_without_home_leaves_nothing(aws, network):
     domain_id = make_domain(aws, network, HomeEfsFileSystemCreation="Disabled")
     assert "HomeEfsFileSystemId" not in aws.sagemaker.describe_domain(DomainId=domain_id)
-    aws.sagemaker.delete_domain(DomainId=domain_id)
-    until_gone(aws.sagemaker.describe_domain, DomainId=domain_id)
+    delete_domain(aws, domain_id)
     remove_nfs_groups(aws, domain_id)
     remove_network(aws, network)
 
@@ -233,8 +237,8 @@ def test_members_go_before_their_domain(aws, network):
     outbound = nfs_groups(aws, domain_id)["outbound"]["GroupId"]
     assert {g["GroupId"] for g in eni["Groups"]} == {network[2], outbound}
 
-    delete_domain = {"DomainId": domain_id, "RetentionPolicy": {"HomeEfsFileSystem": "Delete"}}
-    refused(sm.delete_domain, "ResourceInUse", "because App(s) are associated", **delete_domain)
+    whole = {"DomainId": domain_id, "RetentionPolicy": {"HomeEfsFileSystem": "Delete"}}
+    refused(sm.delete_domain, "ResourceInUse", "because App(s) are associated", **whole)
     refused(sm.delete_space, "ResourceInUse", "because App(s) are associated", **space)
     refused(sm.delete_user_profile, "ResourceInUse", "because Space(s) are associated", **user)
     refused(sm.delete_studio_lifecycle_config, "ResourceInUse", "uses it", StudioLifecycleConfigName="clone")
@@ -244,10 +248,11 @@ def test_members_go_before_their_domain(aws, network):
     sm.delete_space(**space)
     until_gone(sm.describe_space, **space)
     sm.delete_studio_lifecycle_config(StudioLifecycleConfigName="clone")
-    refused(sm.delete_domain, "ResourceInUse", "because UserProfile(s) are associated", **delete_domain)
+    refused(sm.delete_domain, "ResourceInUse", "because UserProfile(s) are associated", **whole)
     sm.delete_user_profile(**user)
     until_gone(sm.describe_user_profile, **user)
-    sm.delete_domain(**delete_domain)
+    sm.delete_domain(**whole)
+    until_gone(sm.describe_domain, DomainId=domain_id)
     remove_nfs_groups(aws, domain_id)
     remove_network(aws, network)
 
@@ -287,7 +292,7 @@ def test_updates_and_lists(aws, network):
         sm.delete_user_profile(DomainId=domain_id, UserProfileName=name)
     for name in ("ada", "bob", "cleo"):
         until_gone(sm.describe_user_profile, DomainId=domain_id, UserProfileName=name)
-    sm.delete_domain(DomainId=domain_id, RetentionPolicy={"HomeEfsFileSystem": "Delete"})
+    delete_domain(aws, domain_id, RetentionPolicy={"HomeEfsFileSystem": "Delete"})
     remove_nfs_groups(aws, domain_id)
     remove_network(aws, network)
 
@@ -304,7 +309,7 @@ def test_studio_and_its_network_survive_a_restart(tmp_path):
     with running_server(tmp_path) as local:
         aws = clients_of(local.endpoint_url)
         domain = until(aws.sagemaker.describe_domain, "InService", DomainId=domain_id)
-        aws.sagemaker.delete_domain(DomainId=domain_id)
+        delete_domain(aws, domain_id)
         refused(aws.ec2.delete_subnet, "DependencyViolation", subnet, SubnetId=subnet)
         files = domain["HomeEfsFileSystemId"]
         for target in aws.efs.describe_mount_targets(FileSystemId=files)["MountTargets"]:
