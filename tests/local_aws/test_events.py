@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IMAGE, clients_of, running_server
+from codepipeline_helpers import make_role, zipped
+from conftest import IMAGE, ROLE, clients_of, running_server
 
 from local_aws.server.app import LocalAwsApp
 from local_aws.services.events.scheduler import Scheduler
@@ -357,6 +358,91 @@ def test_a_rule_with_a_schedule_invokes_its_targets_when_it_is_due(tmp_path):
     assert (event["source"], event["detail-type"], event["detail"]) == ("aws.events", "Scheduled Event", {})
     assert event["resources"] == ["arn:aws:events:eu-west-1:999999999999:rule/daily"]
     assert event["time"] == "2026-11-25T00:02:00Z"
+
+
+class TestStartedTargets:
+    """What a rule starts with values out of its event."""
+
+    pytestmark = pytest.mark.slow
+
+    def test_a_sagemaker_pipeline_with_its_parameters(self, rules, aws):
+        definition = {
+            "Version": "2020-12-01",
+            "Parameters": [{"Name": "Why", "Type": "String", "DefaultValue": "?"}],
+            "Steps": [
+                {"Name": "End", "Type": "Fail", "Arguments": {"ErrorMessage": {"Get": "Parameters.Why"}}}
+            ],
+        }
+        arn = aws.sagemaker.create_pipeline(
+            PipelineName=rules.name, PipelineDefinition=json.dumps(definition), RoleArn=ROLE
+        )["PipelineArn"]
+        parameters = {"PipelineParameterList": [{"Name": "Why", "Value": "an event"}]}
+        target = {"Arn": arn, "RoleArn": ROLE, "SageMakerPipelineParameters": parameters}
+        rules.rule({"source": [rules.source]}, target)
+        rules.put({})
+
+        def failed():
+            found = aws.sagemaker.list_pipeline_executions(PipelineName=rules.name)[
+                "PipelineExecutionSummaries"
+            ]
+            return found and found[0]["PipelineExecutionStatus"] == "Failed" and found[0]
+
+        reason = until(failed)["PipelineExecutionFailureReason"]
+        steps = aws.sagemaker.list_pipeline_execution_steps(
+            PipelineExecutionArn=failed()["PipelineExecutionArn"]
+        )
+        assert "an event" in reason + json.dumps(steps["PipelineExecutionSteps"], default=str)
+
+    def test_a_build_with_a_variable_out_of_the_event(self, rules, aws):
+        spec = {"version": "0.2", "phases": {"build": {"commands": ["echo word is $WORD"]}}}
+        arn = aws.codebuild.create_project(
+            name=rules.name,
+            source={"type": "NO_SOURCE", "buildspec": json.dumps(spec)},
+            artifacts={"type": "NO_ARTIFACTS"},
+            environment={
+                "type": "LINUX_CONTAINER",
+                "image": "aws/codebuild/standard:7.0",
+                "computeType": "BUILD_GENERAL1_SMALL",
+            },
+            serviceRole=ROLE,
+        )["project"]["arn"]
+        transformer = {
+            "InputPathsMap": {"word": "$.detail.word"},
+            "InputTemplate": '{"environmentVariablesOverride": [{"name": "WORD", "value": <word>}]}',
+        }
+        rules.rule({"source": [rules.source]}, {"Arn": arn, "RoleArn": ROLE, "InputTransformer": transformer})
+        rules.put({"word": "hello"})
+        ids = until(lambda: aws.codebuild.list_builds_for_project(projectName=rules.name)["ids"])
+
+        def done():
+            build = aws.codebuild.batch_get_builds(ids=ids)["builds"][0]
+            return build["buildComplete"] and build
+
+        build = until(done, 40)
+        assert build["buildStatus"] == "SUCCEEDED"
+        events = aws.logs.get_log_events(
+            logGroupName=build["logs"]["groupName"], logStreamName=build["logs"]["streamName"]
+        )["events"]
+        assert "word is hello" in [event["message"].strip() for event in events]
+
+    def test_a_function_gets_the_event(self, rules, aws):
+        code = "import json\ndef handler(event, context):\n    print(json.dumps(event))\n"
+        role = make_role(aws, rules.name, {"Service": "lambda.amazonaws.com"})
+        arn = getattr(aws, "lambda").create_function(
+            FunctionName=rules.name, Runtime="python3.11", Role=role, Handler="code.handler",
+            Code={"ZipFile": zipped(**{"code.py": code})},
+        )["FunctionArn"]  # fmt: skip
+        rules.rule({"source": [rules.source]}, {"Arn": arn})
+        event_id = rules.put({"n": 5})
+
+        def printed():
+            try:
+                found = aws.logs.filter_log_events(logGroupName=f"/aws/lambda/{rules.name}")["events"]
+            except ClientError:
+                return None
+            return [e["message"] for e in found if event_id in e["message"]]
+
+        assert json.loads(until(printed, 30)[0])["detail"] == {"n": 5}
 
 
 @pytest.mark.slow

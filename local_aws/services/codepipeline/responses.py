@@ -10,6 +10,7 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
 
+from local_aws.services.accounts import shown_caller
 from local_aws.services.codepipeline import structure
 from local_aws.services.codepipeline.engine import Engine
 from local_aws.services.codepipeline.errors import error, no_pipeline
@@ -55,9 +56,11 @@ def _check_buckets(declared: dict[str, Any]) -> None:
 
 def _declared(response: CodePipelineResponse) -> dict[str, Any]:
     """The request's pipeline with defaults, checked."""
-    given = dict(response._get_param("pipeline"))
-    filled = structure.with_defaults(given)
-    structure.check(filled, response.region)
+    try:
+        filled = structure.with_defaults(dict(response._get_param("pipeline")))
+        structure.check(filled, response.region)
+    except (KeyError, TypeError, AttributeError) as fault:  # sent without an SDK, which would have refused it
+        raise error("ValidationException", f"The pipeline declaration is not complete: {fault!r}") from fault
     _check_role(response.current_account, filled["roleArn"])
     _check_buckets(filled)
     return filled
@@ -80,7 +83,7 @@ def install(engine: Engine) -> list[str]:
         backend.pipelines[name] = made
         trigger = {
             "triggerType": "CreatePipeline",
-            "triggerDetail": f"arn:aws:iam::{self.current_account}:root",
+            "triggerDetail": shown_caller(self),
         }
         begin(engine, name, self.current_account, self.region, trigger)
         return json.dumps({"pipeline": made.pipeline, "tags": sorted(tags, key=lambda tag: tag["key"])})
