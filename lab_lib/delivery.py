@@ -132,7 +132,7 @@ def actions_table(actions: list[ActionState]) -> pd.DataFrame:
     ]
     return pd.DataFrame(rows, columns=["stage", "action", "status", "seconds", "reason"])
 
-# %% ../nbs/lib/20_delivery.ipynb #78dcf9a1
+# %% ../nbs/lib/20_delivery.ipynb #fe2578cf
 def log_place(lab: Lab, build_id: str) -> tuple[str, str] | None:
     "Log group and stream of a build, or None while it has none."
     builds = lab.client("codebuild").batch_get_builds(ids=[build_id])["builds"]
@@ -141,13 +141,18 @@ def log_place(lab: Lab, build_id: str) -> tuple[str, str] | None:
 
 
 def build_log(lab: Lab, build_id: str) -> list[str]:
-    "All lines of a build's log so far."
+    "All lines of a build's log so far; none while the build waits for a machine and has no log yet."
     place = log_place(lab, build_id)
     if place is None:
         return []
     logs, lines, token = lab.client("logs"), [], {}
     while True:
-        page = logs.get_log_events(logGroupName=place[0], logStreamName=place[1], startFromHead=True, **token)
+        try:
+            page = logs.get_log_events(logGroupName=place[0], logStreamName=place[1], startFromHead=True, **token)
+        except logs.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            return lines
         lines += [event["message"].rstrip("\n") for event in page["events"]]
         if not page["events"] or token.get("nextToken") == page["nextForwardToken"]:
             return lines

@@ -40,6 +40,8 @@ RUNS = (
     Run(
         "00-Deploy-SageMaker-Endpoint-Monitor", "nbs/01-ml-deploy/00-Deploy-SageMaker-Endpoint-Monitor.ipynb"
     ),
+    # the last one: it deploys the stacks, and the names that labs work with are then theirs
+    Run("01-Pipeline-Deployment", "nbs/01-ml-deploy/01-Pipeline-Deployment.ipynb"),
 )
 
 # Everything that a lab's outputs depend on, dependencies included: a changed pin runs the labs again.
@@ -47,6 +49,9 @@ _INPUTS = (
     "lab_lib/**/*.py",
     "local_aws/**/*.py",
     "data/*",
+    "infrastructure_templates/*/*",
+    "infrastructure_templates/*/params/*",
+    "seed_code/**/*",
     "settings.ini",
     "pyproject.toml",
     "constraints.txt",
