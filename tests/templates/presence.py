@@ -42,9 +42,8 @@ def _rule_of_group(aws, identity):
 
 
 def _bus_policy(aws, identity):
-    return identity.split("|")[-1] in [
-        s["Sid"] for s in json.loads(aws.events.describe_event_bus()["Policy"])["Statement"]
-    ]
+    policy = json.loads(aws.events.describe_event_bus().get("Policy", '{"Statement": []}'))
+    return identity.split("|")[-1] in [statement["Sid"] for statement in policy["Statement"]]
 
 
 CHECKS = {
