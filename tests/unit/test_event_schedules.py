@@ -123,7 +123,11 @@ def statement(**changes):
         ([statement(), statement(Effect="Deny")], False),
         ([statement(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})], False),
         ([statement(Condition={"StringEquals": {"aws:SourceAccount": "210987654321"}})], True),
+        ([statement(Condition={"StringEquals": {"events:source": "aws.sagemaker"}})], True),
+        ([statement(Condition={"StringLike": {"events:source": ["aws.*"]}})], True),
+        ([statement(Condition={"StringEquals": {"events:source": "aws.*"}})], False),
+        ([statement(Condition={"StringEquals": {"events:detail-type": "Other"}})], False),
     ],
 )
 def test_the_policy_of_a_bus(statements, allowed):
-    assert may_send(statements, BUS, "210987654321") is allowed
+    assert may_send(statements, BUS, "210987654321", "aws.sagemaker", "A State Change") is allowed

@@ -1,5 +1,6 @@
 """May another account send to this event bus? (EventBridge user guide, "Permissions for event buses")"""
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 
@@ -20,18 +21,27 @@ def _names(principal: Any, account: str) -> bool:
     )
 
 
-def _holds(condition: dict, account: str) -> bool:
-    """Only conditions on the source account are known here; any other one does not hold."""
+def _holds(condition: dict, values: dict[str, str]) -> bool:
+    """Only conditions on the source account and on the event's source and detail type are known here; any other
+    one does not hold."""
     for operator, keys in condition.items():
+        if operator not in ("StringEquals", "StringLike", "ForAllValues:StringEquals"):
+            return False
         for key, wanted in keys.items():
-            known = operator in ("StringEquals", "StringLike") and key.lower() == "aws:sourceaccount"
-            if not known or account not in _as_list(wanted):
+            value = values.get(key.lower())
+            if value is None or not any(
+                fnmatchcase(value, str(one)) if operator == "StringLike" else value == one
+                for one in _as_list(wanted)
+            ):
                 return False
     return True
 
 
-def may_send(statements: list[dict], bus_arn: str, account: str) -> bool:
-    """True when the bus's policy allows events:PutEvents to `account` and no statement denies it."""
+def may_send(
+    statements: list[dict], bus_arn: str, account: str, source: str = "", detail_type: str = ""
+) -> bool:
+    """True when the bus's policy allows events:PutEvents of such an event to `account` and no statement denies it."""
+    values = {"aws:sourceaccount": account, "events:source": source, "events:detail-type": detail_type}
     allowed = False
     for statement in statements:
         actions = {a.lower() for a in _as_list(statement.get("Action", []))}
@@ -42,7 +52,7 @@ def may_send(statements: list[dict], bus_arn: str, account: str) -> bool:
             continue
         if not _names(statement.get("Principal"), account):
             continue
-        if not _holds(statement.get("Condition") or {}, account):
+        if not _holds(statement.get("Condition") or {}, values):
             continue
         if statement.get("Effect") == "Deny":
             return False

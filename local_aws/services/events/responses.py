@@ -45,8 +45,10 @@ def _refusal(entry: dict) -> tuple[str, str] | None:
     return None
 
 
-def _bus(app: LocalAwsApp, name: str, account: str, region: str) -> tuple[str, str, str]:
-    """(name, account, region) of the bus that the caller may send to. Bus names and ARNs are taken."""
+def _bus(
+    app: LocalAwsApp, name: str, account: str, region: str, source: str, detail_type: str
+) -> tuple[str, str, str]:
+    """(name, account, region) of the bus that the caller may send such an event to. Bus names and ARNs are taken."""
     owner, place = account, region
     if name.startswith("arn:"):
         place, owner, name = name.split(":", 5)[3:]
@@ -54,7 +56,8 @@ def _bus(app: LocalAwsApp, name: str, account: str, region: str) -> tuple[str, s
     bus = app.backend("events", owner, place).event_buses.get(name)
     if bus is None:
         raise ResourceNotFoundException(f"Event bus {name} does not exist.")
-    if owner != account and not may_send([s.describe() for s in bus._statements.values()], bus.arn, account):
+    statements = [s.describe() for s in bus._statements.values()]
+    if owner != account and not may_send(statements, bus.arn, account, source, detail_type):
         raise JsonRESTError(
             "AccessDeniedException",
             f"Account {account} is not authorized to perform: events:PutEvents on resource: {bus.arn} because no "
@@ -87,7 +90,8 @@ def install(app: LocalAwsApp) -> None:
         if sum(map(_size, entries)) > _MOST_BYTES:
             raise ValidationException("Total size of the entries in the request is over the limit.")
         account, region = self.current_account, self.region
-        buses = {name: _bus(app, name, account, region) for name in {_name(e) for e in entries}}
+        kinds = {(_name(e), e.get("Source") or "", e.get("DetailType") or "") for e in entries}
+        buses = {name: _bus(app, name, account, region, *kind) for name, *kind in sorted(kinds)}
         answers: list[dict[str, Any]] = []
         for entry in entries:
             if refusal := _refusal(entry):

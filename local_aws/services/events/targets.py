@@ -139,7 +139,8 @@ def _bus(to: Sending) -> None:
         statements = [s.describe() for s in bus._statements.values()] if bus else []
     if bus is None:
         raise NotDelivered("NO_RESOURCE", f"the event bus {to.arn} does not exist")
-    if to.to_account != to.account and not may_send(statements, bus.arn, to.account):
+    kind = to.event["source"], to.event["detail-type"]
+    if to.to_account != to.account and not may_send(statements, bus.arn, to.account, *kind):
         raise NotDelivered(
             "NO_PERMISSIONS",
             f"the policy of {to.arn} does not let account {to.account} send events: PutPermission",
