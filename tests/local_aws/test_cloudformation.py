@@ -668,6 +668,7 @@ def test_nested_stacks(stacks, aws, bucket):
     assert stacks.show(child["StackId"])["StackStatus"] == "DELETE_COMPLETE"
 
 
+@pytest.mark.slow
 def test_accounts_and_regions_have_stacks_of_their_own(stacks, aws, server):
     name = stacks.name()
     stack = stacks.create({"A": ssm("us", properties={"Name": f"/{name}/a"})}, name)

@@ -109,6 +109,9 @@ def test_what_is_not_to_be_echoed_is_hidden():
         ({"Type": "AWS::RDS::DBInstance::Id"}, "Unrecognized parameter type"),
         ({"Type": "String", "AllowedPattern": "["}, "AllowedPattern of parameter P is no expression"),
         ({"Type": "String", "MaxLength": 1, "Default": "ab"}, "must contain at most 1 characters"),
+        ({"Type": "String", "Default": ["a"]}, "Every Default member must be a string. (parameter P)"),
+        ({"Type": "String", "MinLength": "few"}, "Every MinLength member must be a number. (parameter P)"),
+        ({"Type": ["String"]}, "Every Type member must be a string. (parameter P)"),
     ],
 )
 def test_declarations_are_checked_without_a_value(declared, message):

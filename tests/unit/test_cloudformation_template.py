@@ -4,9 +4,14 @@ import json
 import textwrap
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from local_aws.services.cloudformation import validation
 from local_aws.services.cloudformation.errors import InsufficientCapabilities, ValidationError
+from local_aws.services.cloudformation.evaluation import Evaluation
+from local_aws.services.cloudformation.intrinsics import NAMES, Unknown
+from local_aws.services.cloudformation.parameters import Value
 from local_aws.services.cloudformation.reader import read
 from local_aws.services.cloudformation.template import parse
 
@@ -101,6 +106,7 @@ def test_text_that_is_not_well_formed(text, message):
         ),
         ({"Outputs": {"O": {}}}, "Template format error: [/Outputs/O] Every Outputs member must contain a Value"),
         ({"Parameters": {"P": {"Type": "Sting"}}}, "Template format error: Unrecognized parameter type: Sting"),
+        ({"Rules": {"R": {"Assertions": [{}]}}}, "Template format error: [/Rules/R/Assertions] An assertion has"),
         ({"AWSTemplateFormatVersion": "2011"}, "Template format error: Unsupported template format version"),
         ({"Transform": "AWS::Serverless-2016-10-31"}, "Transforms [AWS::Serverless-2016-10-31] are not emulated"),
         (
@@ -177,3 +183,75 @@ def test_capabilities(resource, given, needed):
     with pytest.raises(InsufficientCapabilities) as error:
         validation.check_capabilities(found, given)
     assert error.value.message == f"Requires capabilities : [{needed}]"
+
+
+def test_rules():
+    rules = {
+        "Large": {
+            "RuleCondition": {"Fn::Equals": [{"Ref": "Stage"}, "prod"]},
+            "Assertions": [
+                {
+                    "Assert": {"Fn::Contains": [["m5", "m6"], {"Ref": "Type"}]},
+                    "AssertDescription": "production needs an m5 or m6",
+                }
+            ],
+        }
+    }
+    found = template(Parameters={"Stage": {"Type": "String"}, "Type": {"Type": "String"}}, Rules=rules)
+    validation.check(found)
+
+    def check(stage, kind):
+        values = {"Stage": Value("Stage", stage, stage), "Type": Value("Type", kind, kind)}
+        Evaluation(found, values, {}, dict().__getitem__, lambda region: []).check_rules()
+
+    check("dev", "t3")
+    check("prod", "m6")
+    with pytest.raises(ValidationError) as error:
+        check("prod", "t3")
+    assert error.value.message == "Template validation error: rule Large: production needs an m5 or m6"
+
+
+_names = st.sampled_from(["A", "B", "P", "C", "A.Arn", "AWS::Region", "AWS::NoValue"])
+_functions = st.sampled_from(sorted(NAMES | {"Condition", "Fn::Transform", "Fn::Nothing"}))
+_values = st.recursive(
+    _names
+    | st.integers(-3, 300)
+    | st.booleans()
+    | st.sampled_from(["${A}", "${A.Arn}-${P}", "${", "10.0.0.0/16"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_functions | _names, inner, max_size=2),
+    max_leaves=6,
+)
+_keys = st.sampled_from(["A", "B", "P", "C"])
+_templates = st.fixed_dictionaries(
+    {
+        "Resources": st.dictionaries(
+            _keys,
+            st.fixed_dictionaries(
+                {"Type": st.just("Custom::Thing") | st.just("AWS::SSM::Parameter") | _values},
+                optional={"Properties": _values, "DependsOn": _values, "Condition": _values, "Metadata": _values},
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    },
+    optional={
+        "Parameters": st.dictionaries(_keys, st.dictionaries(st.just("Type"), _values), max_size=2),
+        "Conditions": st.dictionaries(_keys, _values, max_size=2) | _values,
+        "Outputs": st.dictionaries(_keys, st.dictionaries(st.sampled_from(["Value", "Export"]), _values), max_size=2),
+    },
+)  # fmt: skip
+
+
+@given(_templates)
+@settings(max_examples=150, deadline=None)
+def test_no_template_breaks_the_checks(data):
+    """Whatever it is: it is accepted, or refused with a sentence."""
+    try:
+        found = parse(json.dumps(data))
+        validation.check(found)
+        evaluation = Evaluation(found, {}, {}, lambda name: Unknown((name, None)), lambda region: ["a"])
+        for name in evaluation.order:
+            evaluation.properties(name)
+        evaluation.output_values()
+    except ValidationError as error:
+        assert error.message

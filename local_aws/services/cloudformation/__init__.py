@@ -1,8 +1,8 @@
 """CloudFormation: an engine of its own.
 
-A request goes through `http` (the protocol) to `responses` or `changesets`, `requests` (what is
-asked for), `reader`, `template`, `validation`, `parameters` and `evaluation` (what the template says), `changes` (what
-would be different). `engine` runs an operation in a thread: `runner` and `updates` decide what happens in which order,
+A request goes through `http` (the protocol) to `responses`, `reading` or `changesets`; `requests` reads what it asks
+for, `reader`, `template`, `validation`, `parameters` and `evaluation` what the template says, `changes` what would be
+different. `engine` runs an operation in a thread: `runner` and `updates` decide what happens in which order,
 `steps` calls a resource's handler in `resources`, `store` keeps it all.
 """
 
@@ -11,12 +11,12 @@ from local_aws.server.emulated import provides
 
 
 def register(app: LocalAwsApp) -> None:
-    from local_aws.services.cloudformation import callbacks, changesets, http, responses
+    from local_aws.services.cloudformation import callbacks, changesets, http, reading, responses
     from local_aws.services.cloudformation.engine import Engine
 
     engine = Engine(app)
     operations = changesets.ChangeSetOperations(engine)
-    for function in responses.functions(operations) + changesets.functions(operations):
+    for function in [f for module in (responses, reading, changesets) for f in module.functions(operations)]:
         setattr(http.CloudFormationResponse, function.__name__, function)
         name = "".join(part.capitalize() for part in function.__name__.split("_"))
         provides(f"cloudformation:{name}")

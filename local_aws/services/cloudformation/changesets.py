@@ -159,7 +159,7 @@ def _writing(operations: ChangeSetOperations) -> list[Any]:
 
 
 def functions(operations: ChangeSetOperations) -> list[Any]:
-    """The methods for moto's response class."""
+    """The methods for the response class."""
 
     def describe_change_set(self: CloudFormationResponse) -> ActionResult:
         return ActionResult(change_set_answer(operations.change_set(self)))

@@ -101,7 +101,7 @@ class Resolver:
 
     def truth(self, value: Any) -> bool:
         """A condition's value."""
-        if isinstance(value, dict) and set(value) == {"Condition"}:
+        if isinstance(value, dict) and set(value) == {"Condition"} and isinstance(value["Condition"], str):
             return self._env.condition(value["Condition"])
         result = self.resolve(value)
         if isinstance(result, str) and result.lower() in ("true", "false"):
@@ -112,15 +112,20 @@ class Resolver:
 
     # -- functions -----------------------------------------------------------------------------------------
     def _ref(self, name: Any) -> Any:
+        if not isinstance(name, str):
+            raise ValidationError("Template format error: Every Ref object must have a single String value.")
         return NO_VALUE if name == "AWS::NoValue" else self._env.ref(name)
 
     def _get_att(self, argument: Any) -> Any:
-        if not isinstance(argument, list) or len(argument) != 2 or not all(argument):
+        pair = isinstance(argument, list) and len(argument) == 2 and all(argument)
+        if not pair or not isinstance(argument[0], str):
             raise _error(
                 "every Fn::GetAtt object requires two non-empty parameters, the resource name and the "
                 "resource attribute"
             )
         attribute = self.resolve(argument[1])
+        if not isinstance(attribute, str | Unknown):
+            raise _error(f"Fn::GetAtt of {argument[0]}: the attribute's name must be a string.")
         return attribute if isinstance(attribute, Unknown) else self._env.get_att(argument[0], attribute)
 
     def _if(self, argument: Any) -> Any:

@@ -117,14 +117,9 @@ def check_declarations(template: Template) -> None:
             raise ValidationError(
                 f"Template format error: AllowedPattern of parameter {key} is no expression: {error}"
             ) from None
-        if "Default" in declared:
-            if isinstance(declared["Default"], dict | list):
-                raise ValidationError(
-                    f"Template format error: Every Default member must be a string. (parameter {key})"
-                )
-            if not ssm:
-                for text in _items(text_of(declared["Default"]), listed):
-                    check(key, declared, text)
+        if "Default" in declared and not ssm:
+            for text in _items(text_of(declared["Default"]), listed):
+                check(key, declared, text)
 
 
 def _items(text: str, listed: bool) -> list[str]:

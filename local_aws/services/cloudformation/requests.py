@@ -152,6 +152,8 @@ def wanted(
 def _try(evaluation: Evaluation) -> None:
     """Resolve everything once, with what resources give unknown: wrong arguments of functions show before anything
     is made. What another stack exports may still come: that is looked up when its resource is made."""
+    for name in evaluation.template.conditions:
+        evaluation.condition(name)
     imports, evaluation._imports = evaluation._imports, lambda name: Unknown((name, None))
     try:
         for name in evaluation.order:

@@ -36,18 +36,31 @@ _RESOURCE_KEYS = {
     "UpdatePolicy",
     "CreationPolicy",
 }
-_PARAMETER_KEYS = {
-    "Type",
-    "Default",
-    "AllowedPattern",
-    "AllowedValues",
-    "ConstraintDescription",
-    "Description",
-    "MaxLength",
-    "MaxValue",
-    "MinLength",
-    "MinValue",
-    "NoEcho",
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float)  # bool is an int
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_scalar(value) and re.fullmatch(r"[+-]?\d+(\.\d*)?", str(value)) is not None
+
+
+# What each attribute of a parameter must be.
+_PARAMETER_FORMS = {
+    **dict.fromkeys(
+        ("Type", "AllowedPattern", "ConstraintDescription", "Description"), ("a string", _is_text)
+    ),
+    **dict.fromkeys(("MaxLength", "MaxValue", "MinLength", "MinValue"), ("a number", _is_number)),
+    **dict.fromkeys(("Default", "NoEcho"), ("a string", _is_scalar)),
+    "AllowedValues": (
+        "a list of strings",
+        lambda value: isinstance(value, list) and all(map(_is_scalar, value)),
+    ),
 }
 _POLICIES = ("Delete", "Retain", "RetainExceptOnCreate", "Snapshot")
 _LIMITS = {"Resources": 500, "Parameters": 200, "Outputs": 200}
@@ -170,8 +183,12 @@ def _check_parameters(parameters: dict[str, dict]) -> None:
             raise format_error(f"Parameter name {name} is non alphanumeric.")
         if "Type" not in declared:
             raise format_error(f"[/Parameters/{name}] Every Parameters object must contain a Type member.")
-        if unknown := set(declared) - _PARAMETER_KEYS:
+        if unknown := set(declared) - set(_PARAMETER_FORMS):
             raise ValidationError(f"Invalid template parameter property '{min(unknown)}'")
+        for key, value in declared.items():
+            form, test = _PARAMETER_FORMS[key]
+            if not test(value):
+                raise format_error(f"Every {key} member must be {form}. (parameter {name})")
 
 
 def _check_resource(name: str, resource: dict[str, Any]) -> None:
@@ -214,6 +231,9 @@ def _check_outputs(outputs: dict[str, dict]) -> None:
             raise format_error(f"[/Outputs/{name}] Every Outputs member must contain a Value object")
         if unknown := set(output) - {"Value", "Description", "Export", "Condition"}:
             raise ValidationError(f"Invalid template output property '{min(unknown)}'")
+        for key in ("Condition", "Description"):
+            if not isinstance(output.get(key, ""), str):
+                raise format_error(f"[/Outputs/{name}] Every {key} member must be a string.")
         export = output.get("Export")
         if export is not None and (not isinstance(export, dict) or set(export) != {"Name"}):
             raise format_error(f"[/Outputs/{name}/Export] Every Export must have a Name, and nothing else.")
@@ -228,6 +248,18 @@ def _check_mappings(mappings: dict[str, dict]) -> None:
                 )
 
 
+def _check_rules(rules: dict[str, dict]) -> None:
+    for name, rule in rules.items():
+        assertions = rule.get("Assertions")
+        if set(rule) - {"Assertions", "RuleCondition"} or not isinstance(assertions, list):
+            raise format_error(f"[/Rules/{name}] A rule has Assertions, a list, and perhaps a RuleCondition.")
+        for item in assertions:
+            if not isinstance(item, dict) or not {"Assert"} <= set(item) <= {"Assert", "AssertDescription"}:
+                raise format_error(
+                    f"[/Rules/{name}/Assertions] An assertion has Assert and AssertDescription."
+                )
+
+
 def parse(text: str) -> Template:
     """Read and check a template. Raises `ValidationError` for anything that CloudFormation refuses by its form."""
     data = read(text)
@@ -237,6 +269,7 @@ def parse(text: str) -> Template:
     template = Template(text, data)
     _check_parameters(template.parameters)
     _check_mappings(template.mappings)
+    _check_rules(template.rules)
     for name, resource in template.resources.items():
         _check_resource(name, resource)
     _check_outputs(template.outputs)

@@ -101,7 +101,7 @@ def _check_references(template: Template) -> None:
 
 
 def _check_attribute(template: Template, name: str, attribute: str) -> None:
-    if name not in template.resources:
+    if not isinstance(name, str) or name not in template.resources:
         raise ValidationError(f"Template error: instance of Fn::GetAtt references undefined resource {name}")
     handler = find(template.resources[name]["Type"])
     if attribute and handler is not None and not handler.has_attribute(attribute):
