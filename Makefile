@@ -56,6 +56,8 @@ jupyter: $(INSTALLED) ## open the notebooks in JupyterLab
 
 bench: $(INSTALLED) ## measure the figures that the docs report; needs the labs to have run
 	$(BIN)/python benchmarks/job_start.py
+	$(BIN)/python benchmarks/pipelines.py
+	$(BIN)/python benchmarks/functions.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python -m tools.latest_model huggingface build/benchmarks/huggingface
 	$(BIN)/python benchmarks/serving.py --model-dir build/benchmarks/huggingface
