@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ FOLDER = ROOT / "infrastructure_templates"
 STACKS = ("00-networking", "01-sagemaker-studio-environment", "02-ci-cd", "03-ml-environment")  # as deployed
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # ten times faster with libyaml
     """YAML with CloudFormation's short forms: `!Ref X` becomes {"Ref": X}, `!Sub X` {"Fn::Sub": X}."""
 
 
@@ -44,6 +46,11 @@ def path(stack: str) -> Path:
 
 def load(text: str) -> dict[str, Any]:
     """A template's text as a dict, functions in their long form. Raises `yaml.YAMLError` on bad YAML."""
+    return copy.deepcopy(_loaded(text))
+
+
+@cache
+def _loaded(text: str) -> dict[str, Any]:
     return yaml.load(text, Loader=_Loader)
 
 
