@@ -373,7 +373,7 @@ def _names(project: str, given: dict[str, str], deployed: dict[str, str], accoun
         raise LabError(
             f"No execution role: nobody has stored /{project}/execution-role-arn "
             f"in SSM Parameter Store of account {account_id}, region {region}, and settings.ini sets none. "
-            "Store its ARN there, in this region (reading it needs ssm:GetParameters), "
+            "Deploy the stacks with `make aws-up` (reading their names needs ssm:GetParameters), "
             "or set role_arn under [aws] in settings.ini."
         )
     names["bucket"] = names["bucket"] or f"{project}-{account_id}-{region}"
