@@ -349,8 +349,7 @@ def test_configuration_and_model_may_go_while_they_serve(lab):
 
 
 def register(lab, group: str, status: str) -> str:
-    if not lab.sagemaker.list_model_package_groups(NameContains=group)["ModelPackageGroupSummaryList"]:
-        lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    lab.sagemaker.create_model_package_group(ModelPackageGroupName=group)
     container = {
         "Image": SKLEARN,
         "ModelDataUrl": lab.upload({"code/inference.py": ECHO}),
@@ -368,7 +367,8 @@ def register(lab, group: str, status: str) -> str:
 
 
 def test_only_an_approved_package_is_deployed(lab):
-    arn = register(lab, "tweets", "PendingManualApproval")
+    group = lab.name("group")
+    arn = register(lab, group, "PendingManualApproval")
 
     def create(name):
         return lab.sagemaker.create_model(
@@ -385,8 +385,8 @@ def test_only_an_approved_package_is_deployed(lab):
     create("from-package")
     endpoint = lab.endpoint(lab.config("from-package"))
     assert lab.ask(endpoint, "x")["name"] == "package"
-    gone = arn[:-1] + "9"
-    for name in (gone, "tweets"):  # a group's name is no package
+    gone = arn.rpartition("/")[0] + "/99999"
+    for name in (gone, group):  # a group's name is no package
         assert validation_error(
             lab.sagemaker.create_model,
             ModelName="m",

@@ -33,8 +33,10 @@ def container(tmp_path):
                 threading.Thread(target=handle, args=(connection,), daemon=True).start()
 
         threading.Thread(target=serve, daemon=True).start()
-        app = SimpleNamespace(logs=lambda group, stream, region: None)
-        instance = Instance(app, "AllTraffic", {}, tmp_path, "us-east-1", "/aws/sagemaker/Endpoints/e")
+        app = SimpleNamespace(logs=lambda group, stream, region, account: None)
+        instance = Instance(
+            app, "AllTraffic", {}, tmp_path, ("123456789012", "us-east-1"), "/aws/sagemaker/Endpoints/e"
+        )
         instance._port = listener.getsockname()[1]
         return instance
 
@@ -112,7 +114,7 @@ def test_a_container_that_is_silent_times_out(container):
     fleet = Fleet([Variant("AllTraffic", 1.0, [instance])], None)
     added = []
     manager = SimpleNamespace(
-        fleet=lambda region, name: (fleet.enter(), fleet)[1],
+        fleet=lambda *place: (fleet.enter(), fleet)[1],
         app=SimpleNamespace(account_id="123456789012"),
         metrics=SimpleNamespace(add=lambda *values: added.append(values)),
     )
