@@ -232,13 +232,14 @@ def push_seed(lab: Lab, kind: str, message: str | None = None) -> str | None:
         fill(folder, kind, lab.root)
         return commit_and_push(folder, message or f"Seed with lab_lib {version}", repository.branch)
 
-# %% ../nbs/lib/19_seed.ipynb #39e09209
+# %% ../nbs/lib/19_seed.ipynb #629de3fa
 def _credential(action: str) -> int:
     "The protocol of `git help credentials`: attributes on stdin, user name and password on stdout."
     asked = dict(line.rstrip("\n").split("=", 1) for line in sys.stdin if "=" in line)
     if action != "get":
         return 0  # there is nothing to store or to erase
-    settings, _ = load_settings()
+    settings, folder = load_settings()
+    os.chdir(folder)  # git calls from within the clone, and it is the checkout's local_aws that is meant
     region = settings["workshop"]["region"]
     if (os.environ.get("LAB_BACKEND") or settings["workshop"]["backend"]) == "local":
         with contextlib.redirect_stdout(sys.stderr):  # stdout belongs to the protocol

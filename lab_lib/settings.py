@@ -277,16 +277,19 @@ def read_deployed_names(boto_session: boto3.Session, project: str) -> dict[str, 
 def start_local_backend(region: str) -> None:
     """Start local_aws if it is not there, and point this process at it: the only place where lab_lib knows of it.
 
-    Raises `LabError` when its package or one that it needs is not installed.
+    Raises `LabError` when it cannot be started, or when its package or one that it needs is not installed.
     """
     try:
-        from local_aws import activate, ensure_started
+        from local_aws import LocalAwsError, activate, ensure_started
     except ImportError as error:
         raise LabError(
             f"backend = local needs the package local_aws and its dependencies ({error}). "
             "Install them with: pip install -e '.[local]'"
         ) from error
-    activate(ensure_started(), region=region)
+    try:
+        activate(ensure_started(), region=region)
+    except LocalAwsError as error:
+        raise LabError(str(error)) from error
 
 
 def _make_local_resources(boto_session: boto3.Session, project: str, bucket: str) -> dict[str, str]:
