@@ -30,7 +30,8 @@ def _check(shape: Shape, value, where: str):
     kind = shape.type_name
     if kind == "structure":
         for name in shape.required_members:
-            if name not in value:
+            token = shape.members[name].metadata.get("idempotencyToken")  # boto3 makes one up
+            if name not in value and not token:
                 yield f"{where}.{name} is required"
         for name, member in value.items():
             if name not in shape.members:
