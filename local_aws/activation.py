@@ -5,8 +5,8 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
+from local_aws import telemetry
 from local_aws.client import LocalAws
 from local_aws.config import DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
 
@@ -71,7 +71,7 @@ def activate(local: LocalAws, region: str | None = None) -> None:
     for name in ("no_proxy", "NO_PROXY"):
         present = [h for h in os.environ.get(name, "").split(",") if h]
         os.environ[name] = ",".join(dict.fromkeys(present + hosts))
-    _opt_out_of_telemetry(local.home)
+    os.environ.setdefault(telemetry.VARIABLE, str(telemetry.opt_out_file(local.home)))  # for children, too
     if singletons := getattr(sys.modules.get("sagemaker.core.utils.utils"), "SingletonMeta", None):
         singletons._instances.clear()  # the SDK's clients of an earlier address
     if "boto3" in sys.modules:
@@ -80,15 +80,6 @@ def activate(local: LocalAws, region: str | None = None) -> None:
     for name in _SESSION_HELPERS:
         _after_import(name, lambda module: _route_sts(module, endpoint))
     _after_import(_TELEMETRY, _silence)
-
-
-def _opt_out_of_telemetry(home: Path) -> None:
-    """The SDK's own switch, in its user configuration, so that child processes (kernels) inherit it."""
-    file = home / "sagemaker-sdk-config.yaml"
-    text = "SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n"
-    if not file.is_file() or file.read_text("utf-8") != text:
-        file.write_text(text, "utf-8")
-    os.environ.setdefault("SAGEMAKER_USER_CONFIG_OVERRIDE", str(file))
 
 
 def _route_sts(module, endpoint_url: str) -> None:

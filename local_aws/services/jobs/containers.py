@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from local_aws import telemetry
 from local_aws.config import ACCOUNT_ID, DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
 from local_aws.runtime.images import INSIDE, Image, ImageError, make_overlay, resolve
 from local_aws.runtime.sandbox import Sandbox
@@ -28,6 +29,7 @@ def base_environment(app: LocalAwsApp, region: str, account: str = ACCOUNT_ID) -
         "AWS_ACCESS_KEY_ID": DUMMY_ACCESS_KEY if account == ACCOUNT_ID else account,
         "AWS_SECRET_ACCESS_KEY": DUMMY_SECRET_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
+        telemetry.VARIABLE: str(telemetry.opt_out_file(app.home)),
     }
 
 
