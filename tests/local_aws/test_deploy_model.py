@@ -254,3 +254,34 @@ def test_the_command_as_a_build_calls_it(server, lab, config, tmp_path):
     assert ran.returncode == 1, ran.stderr
     assert f"No Approved model in Model Package Group '{lab.model_package_group}'" in ran.stderr
     assert "Traceback" not in ran.stderr and DUMMY_SECRET_KEY not in ran.stdout + ran.stderr
+
+
+def test_a_build_of_a_tooling_account_works_with_the_dev_accounts_role(aws, server, monkeypatch):
+    from lab_lib import settings
+
+    tooling, dev = "123456789012", "333333333333"
+    administrator = boto3.Session(dev, "x", region_name="us-east-1")  # an account's number acts for it
+    iam = administrator.client("iam", endpoint_url=server.endpoint_url)
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{tooling}:root"},
+        "Action": "sts:AssumeRole",
+    }
+    role = iam.create_role(
+        RoleName="demo-cicd",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]["Arn"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", DUMMY_ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", DUMMY_SECRET_KEY)
+    _, account = settings._log_in("us-east-1")
+    assert account == tooling
+    monkeypatch.setenv("DEV_ROLE_ARN", role)
+    session, account = settings._log_in("us-east-1")
+    assert account == dev
+    session.client("sagemaker").create_model_package_group(ModelPackageGroupName="of-dev")
+    found = administrator.client("sagemaker", endpoint_url=server.endpoint_url)
+    assert found.describe_model_package_group(ModelPackageGroupName="of-dev")
+    monkeypatch.setenv("DEV_ROLE_ARN", role + "-gone")
+    with pytest.raises(settings.LabError, match="AccessDenied"):
+        settings._log_in("us-east-1")
