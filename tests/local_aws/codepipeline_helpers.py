@@ -2,9 +2,10 @@
 
 import io
 import json
-import time
 import uuid
 import zipfile
+
+from waiting import until
 
 ENDED = ("Succeeded", "Failed", "Superseded", "Stopped", "Cancelled")
 
@@ -15,15 +16,6 @@ def zipped(**files):
         for name, text in files.items():
             archive.writestr(name.replace("__", "/"), text)
     return data.getvalue()
-
-
-def until(look, seconds=20):
-    """`look()` as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.03)
-    return found
 
 
 def action(name, category, provider, *, configuration=None, inputs=(), outputs=(), owner="AWS", **more):
@@ -90,6 +82,18 @@ class Pipelines:
 
     def start(self, **more):
         return self.api.start_pipeline_execution(name=self.name, **more)["pipelineExecutionId"]
+
+    def start_on_commits(self, repository, branch="main"):
+        """A rule that starts the pipeline after each push to the branch."""
+        pattern = {
+            "source": ["aws.codecommit"],
+            "detail-type": ["CodeCommit Repository State Change"],
+            "resources": [f"arn:aws:codecommit:us-east-1:123456789012:{repository}"],
+            "detail": {"referenceType": ["branch"], "referenceName": [branch]},
+        }
+        self.aws.events.put_rule(Name=self.name, EventPattern=json.dumps(pattern))
+        arn = f"arn:aws:codepipeline:us-east-1:123456789012:{self.name}"
+        self.aws.events.put_targets(Rule=self.name, Targets=[{"Id": "1", "Arn": arn, "RoleArn": self.role}])
 
     def executions(self):
         """Newest first."""

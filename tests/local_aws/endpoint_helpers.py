@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import boto3
 from botocore.config import Config
+from waiting import until
 
 from local_aws.client import LocalAws, ensure_started, stop
 
@@ -170,14 +171,3 @@ def attached(server: LocalAws):
         lab.settle(item["EndpointName"])
         lab.sagemaker.delete_endpoint(EndpointName=item["EndpointName"])
     until(lambda: not lab.sagemaker.list_endpoints(NameContains=lab.mark)["Endpoints"])
-
-
-def until(check, seconds: float = 20):
-    """The first true value of `check()`."""
-    end = time.monotonic() + seconds
-    while True:
-        value = check()
-        if value:
-            return value
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)

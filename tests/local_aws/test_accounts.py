@@ -8,9 +8,10 @@ import uuid
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from codepipeline_helpers import Pipelines, action, make_role, until
+from codepipeline_helpers import Pipelines, action, make_role
 from conftest import IMAGE, clients_of, running_server
 from endpoint_helpers import ECHO, SKLEARN, archive
+from waiting import until
 
 from local_aws.config import ACCOUNT_ID
 

@@ -4,8 +4,8 @@ import json
 import time
 
 import pytest
-from botocore.exceptions import ClientError
 from cfn_resources import Stack
+from refusals import gone
 
 pytestmark = pytest.mark.slow
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -14,11 +14,6 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 @pytest.fixture
 def stack(server):
     return Stack(server, tags={"Project": "lab"})
-
-
-def gone(call, **request):
-    with pytest.raises(ClientError):
-        call(**request)
 
 
 def trusted_role(stack, service, name="Role"):

@@ -6,6 +6,7 @@ import re
 import pytest
 from botocore.exceptions import ClientError
 from cfn_resources import Stack
+from refusals import gone
 
 pytestmark = pytest.mark.slow
 ACCOUNT = "123456789012"
@@ -14,11 +15,6 @@ ACCOUNT = "123456789012"
 @pytest.fixture
 def stack(server):
     return Stack(server, tags={"Project": "lab"})
-
-
-def gone(call, **request):
-    with pytest.raises(ClientError):
-        call(**request)
 
 
 def trust(service="sagemaker.amazonaws.com"):

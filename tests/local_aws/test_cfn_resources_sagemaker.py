@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from cfn_resources import Stack
 from conftest import IMAGE, ROLE
+from refusals import gone
 
 pytestmark = pytest.mark.slow
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -25,11 +26,6 @@ def arn(kind, name):
 
 def tags_of(aws, resource):
     return {t["Key"]: t["Value"] for t in aws.sagemaker.list_tags(ResourceArn=resource)["Tags"]}
-
-
-def gone(call, **request):
-    with pytest.raises(ClientError):
-        call(**request)
 
 
 def test_studio(aws, stack):

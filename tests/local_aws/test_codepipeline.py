@@ -8,8 +8,9 @@ import uuid
 
 import pytest
 from botocore.exceptions import ClientError
-from codepipeline_helpers import ENDED, Pipelines, action, approval, make_role, until, zipped
+from codepipeline_helpers import ENDED, Pipelines, action, approval, make_role, zipped
 from conftest import IMAGE, clients_of, running_server
+from waiting import until
 
 
 @pytest.fixture
@@ -538,15 +539,7 @@ def test_a_push_starts_the_pipeline_by_rule_or_because_it_polls(pipes, aws):
     variables = pipes.runs(newest["pipelineExecutionId"])[-1]["output"]["outputVariables"]
     assert (variables["CommitId"], variables["BranchName"]) == (commit, "main")
     pipes.api.update_pipeline(pipeline=pipes.declaration([source("false")], [pipes.deploy()]))
-    pattern = {
-        "source": ["aws.codecommit"],
-        "detail-type": ["CodeCommit Repository State Change"],
-        "resources": [f"arn:aws:codecommit:us-east-1:123456789012:{repository}"],
-        "detail": {"referenceType": ["branch"], "referenceName": ["main"]},
-    }
-    aws.events.put_rule(Name=pipes.name, EventPattern=json.dumps(pattern))
-    arn = f"arn:aws:codepipeline:us-east-1:123456789012:{pipes.name}"
-    aws.events.put_targets(Rule=pipes.name, Targets=[{"Id": "1", "Arn": arn, "RoleArn": pipes.role}])
+    pipes.start_on_commits(repository)
     aws.codecommit.create_commit(
         repositoryName=repository, branchName=branch, parentCommitId=commit, commitMessage="second",
         putFiles=[{"filePath": "a/b.txt", "fileContent": b"new"}],

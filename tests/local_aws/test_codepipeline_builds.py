@@ -6,8 +6,9 @@ import signal
 import uuid
 
 import pytest
-from codepipeline_helpers import ENDED, Pipelines, action, make_role, until
+from codepipeline_helpers import ENDED, Pipelines, action, make_role
 from conftest import clients_of, running_server
+from waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -125,15 +126,7 @@ def test_of_100_commits_in_a_row_no_execution_is_lost_and_the_last_commit_is_bui
     source = action("Source", "Source", "CodeCommit", configuration=given, outputs=["Src"])
     first = create(pipes, project, source)
     assert pipes.wait(first)["status"] == "Failed"  # the branch is not there yet
-    pattern = {
-        "source": ["aws.codecommit"],
-        "detail-type": ["CodeCommit Repository State Change"],
-        "resources": [f"arn:aws:codecommit:us-east-1:123456789012:{repository}"],
-        "detail": {"referenceType": ["branch"], "referenceName": ["main"]},
-    }
-    aws.events.put_rule(Name=pipes.name, EventPattern=json.dumps(pattern))
-    arn = f"arn:aws:codepipeline:us-east-1:123456789012:{pipes.name}"
-    aws.events.put_targets(Rule=pipes.name, Targets=[{"Id": "1", "Arn": arn, "RoleArn": pipes.role}])
+    pipes.start_on_commits(repository)
     parent = {}
     for number in range(100):
         commit = aws.codecommit.create_commit(

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from endpoint_helpers import PYTORCH, ROLE, archive, until
+from endpoint_helpers import PYTORCH, ROLE, archive
+from waiting import until
 
 from lab_lib.deployment import Traffic, predict
 from lab_lib.mlpipelines import deployment

@@ -8,7 +8,8 @@ import signal
 from datetime import UTC, datetime
 
 import pytest
-from endpoint_helpers import Lab, attached, until
+from endpoint_helpers import Lab, attached
+from waiting import until
 
 JSON_TYPE = "application/json"
 

@@ -5,7 +5,8 @@ import threading
 
 import pytest
 from botocore.exceptions import ClientError
-from endpoint_helpers import ECHO, PYTORCH, attached, until
+from endpoint_helpers import ECHO, PYTORCH, attached
+from waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
-from endpoint_helpers import ACCOUNT, ECHO, ROLE, SKLEARN, archive, attached, until
+from endpoint_helpers import ACCOUNT, ECHO, ROLE, SKLEARN, archive, attached
+from waiting import until
 
 from local_aws.server.s3access import S3Object
 from local_aws.services.endpoints import containers

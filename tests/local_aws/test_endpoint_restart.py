@@ -6,7 +6,8 @@ import time
 
 import psutil
 import pytest
-from endpoint_helpers import Lab, until
+from endpoint_helpers import Lab
+from waiting import until
 
 
 @pytest.fixture

@@ -12,18 +12,10 @@ import pytest
 from botocore.exceptions import ClientError
 from codepipeline_helpers import make_role, zipped
 from conftest import IMAGE, ROLE, clients_of, running_server
+from waiting import until
 
 from local_aws.server.app import LocalAwsApp
 from local_aws.services.events.scheduler import Scheduler
-
-
-def until(look, seconds=15):
-    """`look()` as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.03)
-    return found
 
 
 class Rules:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
+from refusals import refused
 
 ACCOUNT = "123456789012"
 
@@ -19,13 +19,6 @@ def policy(length):
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
     statement["Resource"] += "b" * (length - len(text))
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def refused(call, code, words, **request):
-    with pytest.raises(ClientError) as error:
-        call(**request)
-    assert error.value.response["Error"]["Code"] == code
-    assert words in error.value.response["Error"]["Message"]
 
 
 @pytest.fixture

@@ -1,16 +1,9 @@
 """VPC networks: what depends on what, and what AWS refuses."""
 
 import pytest
-from botocore.exceptions import ClientError
+from refusals import refused
 
 from local_aws.config import DEFAULT_REGION
-
-
-def refused(call, code, words, **request):
-    with pytest.raises(ClientError) as error:
-        call(**request)
-    assert error.value.response["Error"]["Code"] == code
-    assert words in error.value.response["Error"]["Message"]
 
 
 @pytest.fixture

@@ -6,15 +6,9 @@ import time
 import pytest
 from botocore.exceptions import ClientError
 from conftest import ROLE, clients_of, running_server
+from refusals import refused
 
 REGION = "us-east-1"
-
-
-def refused(call, code, words, **request):
-    with pytest.raises(ClientError) as error:
-        call(**request)
-    assert error.value.response["Error"]["Code"] == code
-    assert words in error.value.response["Error"]["Message"]
 
 
 def until(describe, status, **request):

@@ -6,7 +6,8 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-from endpoint_helpers import attached, until
+from endpoint_helpers import attached
+from waiting import until
 
 # doubles the first number of each line of CSV, or of each JSON line's "x"; tells apart how it was called
 MODEL = """

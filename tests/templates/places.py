@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import boto3
@@ -23,6 +24,37 @@ def clients(endpoint_url, account=ACCOUNT, region="us-east-1"):
             return made
 
     return Clients(account=account, region=region)
+
+
+def until(done, what, seconds=20):
+    """Wait until `done()` is true; `what` is said when it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def register(aws, group, bucket):
+    """The ARN of a new version in `group`, which waits for its approval."""
+    container = {
+        "Image": f"{aws.account}.dkr.ecr.{aws.region}.amazonaws.com/image:1",
+        "ModelDataUrl": f"s3://{bucket}/m.tar.gz",
+    }
+    return aws.sagemaker.create_model_package(
+        ModelPackageGroupName=group,
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification={
+            "Containers": [container],
+            "SupportedContentTypes": ["application/json"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+    )["ModelPackageArn"]
+
+
+def started_by_events(aws, pipeline):
+    """The executions of a pipeline of CodePipeline that a rule started."""
+    found = aws.codepipeline.list_pipeline_executions(pipelineName=pipeline)["pipelineExecutionSummaries"]
+    return [e for e in found if e["trigger"]["triggerType"] == "CloudWatchEvent"]
 
 
 class Checkout:

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from places import clients
+from places import clients, register, started_by_events, until
 from presence import CHECKS, inventory, is_there
 
 from tools.templates import STACKS, read_names, stored_names, template
@@ -136,38 +136,11 @@ def test_an_approval_and_nothing_else_starts_the_deployment(aws):
     (target,) = aws.events.list_targets_by_rule(Rule=rule)["Targets"]
     assert target["Arn"] == names(aws)["codepipeline-deployment-arn"]
     pipeline = f"{PROJECT}-deployment-dev"
-
-    def executions():
-        found = aws.codepipeline.list_pipeline_executions(pipelineName=pipeline)["pipelineExecutionSummaries"]
-        return [e for e in found if e["trigger"]["triggerType"] == "CloudWatchEvent"]
-
-    group = names(aws)["model-package-group-name"]
-    container = {
-        "Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:1",
-        "ModelDataUrl": f"s3://{BUCKET}/m.tar.gz",
-    }
-    package = aws.sagemaker.create_model_package(
-        ModelPackageGroupName=group,
-        ModelApprovalStatus="PendingManualApproval",
-        InferenceSpecification={
-            "Containers": [container],
-            "SupportedContentTypes": ["application/json"],
-            "SupportedResponseMIMETypes": ["application/json"],
-        },
-    )["ModelPackageArn"]
+    package = register(aws, names(aws)["model-package-group-name"], BUCKET)
     for status in ("Rejected", "PendingManualApproval", "Approved"):
         aws.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus=status)
-    poll(lambda: executions(), "no execution after the approval")
-    assert len(executions()) == 1
-
-
-def poll(done, what, seconds=20):
-    import time
-
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
+    until(lambda: started_by_events(aws, pipeline), "no execution after the approval")
+    assert len(started_by_events(aws, pipeline)) == 1
 
 
 def test_a_second_run_has_nothing_to_change(checkout, deployed):
@@ -282,7 +255,7 @@ def test_what_people_made_in_studio_does_not_keep_it_from_being_deleted(checkout
         SpaceSharingSettings={"SharingType": "Private"},
         SpaceSettings={"AppType": "JupyterLab"},
     )
-    poll(
+    until(
         lambda: aws.sagemaker.describe_space(**domain, SpaceName="guests-own")["Status"] == "InService",
         "the space is not ready",
     )

@@ -1,12 +1,11 @@
 """02 in a tooling account, 00, 01 and 03 in the ML account: policies, roles and events across the two."""
 
 import json
-import time
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from places import clients
+from places import clients, register, started_by_events, until
 from presence import inventory
 
 from lab_lib.settings import read_settings
@@ -112,34 +111,11 @@ def test_bucket_key_and_bus_admit_the_other_account_and_nobody_else(tooling, ml)
 
 def test_an_approval_there_starts_the_deployment_here(tooling, ml):
     pipeline = f"{PROJECT}-deployment-dev"
-
-    def started():
-        found = tooling.codepipeline.list_pipeline_executions(pipelineName=pipeline)[
-            "pipelineExecutionSummaries"
-        ]
-        return [e for e in found if e["trigger"]["triggerType"] == "CloudWatchEvent"]
-
-    group = f"{PROJECT}-tweet-sentiment"
-    container = {
-        "Image": f"{ML}.dkr.ecr.{REGION}.amazonaws.com/image:1",
-        "ModelDataUrl": f"s3://{BUCKET}/m.tar.gz",
-    }
-    package = ml.sagemaker.create_model_package(
-        ModelPackageGroupName=group,
-        ModelApprovalStatus="PendingManualApproval",
-        InferenceSpecification={
-            "Containers": [container],
-            "SupportedContentTypes": ["application/json"],
-            "SupportedResponseMIMETypes": ["application/json"],
-        },
-    )["ModelPackageArn"]
+    package = register(ml, f"{PROJECT}-tweet-sentiment", BUCKET)
     for status in ("Rejected", "Approved"):
         ml.sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus=status)
-    deadline = time.monotonic() + 20
-    while not started():
-        assert time.monotonic() < deadline, "no execution after the approval"
-        time.sleep(0.1)
-    assert len(started()) == 1
+    until(lambda: started_by_events(tooling, pipeline), "no execution after the approval")
+    assert len(started_by_events(tooling, pipeline)) == 1
     ml.sagemaker.delete_model_package(ModelPackageName=package)
 
 
