@@ -268,7 +268,7 @@ def test_no_secret_reaches_the_log(aws, project):
     env = {
         "secrets-manager": {"TOKEN": f"{name}:api"},
         "parameter-store": {"PASSWORD": f"/{name}/password", "BUCKET": f"/{name}/bucket"},
-        "exported-variables": ["TOKEN", "COPY"],
+        "exported-variables": ["TOKEN", "BUCKET", "COPY", "AWS_REGION"],
     }
     build = project.run(
         buildspecOverride=spec(
@@ -276,17 +276,23 @@ def test_no_secret_reaches_the_log(aws, project):
             'echo "$PEM"',
             'echo "$BUCKET ${#TOKEN} ${#PASSWORD}"',
             "COPY=$PASSWORD",
+            # across the length at which a line is cut: neither half may be seen
+            "python3 -c \"import os; print('x' * (2**20 - 5) + os.environ['TOKEN'] + 'y' * 2**19)\"",
+            "python3 -c \"import os; print('x' * (2**18 - 5) + os.environ['TOKEN'])\"",
             "python3 -c \"import os; raise SystemExit(os.environ['TOKEN'])\"",
             env=env,
         ),
         environmentVariablesOverride=[{"name": "PEM", "value": f"/{name}/pem", "type": "PARAMETER_STORE"}],
     )
     text = "\n".join(project.log(build))
-    assert f"lab-bucket {len(token)} {len(password)}" in text
+    assert (
+        f"*** {len(token)} {len(password)}" in text
+    )  # the Parameter Store's strings of every type, as on AWS
     assert "TOKEN=***" in text
     told = text + json.dumps(build, default=str)
-    for secret in (token, password, pem, DUMMY_SECRET_KEY, DUMMY_ACCESS_KEY):
+    for secret in (token, password, pem, "lab-bucket", DUMMY_SECRET_KEY, DUMMY_ACCESS_KEY):
         assert secret not in told
+    assert token[:5] not in text and token[5:] not in text
     assert build["exportedEnvironmentVariables"] == [{"name": "COPY", "value": "***"}]
 
 

@@ -1,6 +1,10 @@
 """buildspec.yml as CodeBuild reads it: what is taken, and what is refused with a line."""
 
+import json
+import re
+import shlex
 import string
+import subprocess
 
 import pytest
 import yaml
@@ -207,6 +211,32 @@ def test_secrets_are_masked():
     mask.add("hunter2-and-more")
     assert mask("hunter2-and-more") == "***"
     assert Masker()("plain") == "plain"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda secret: secret,
+        lambda secret: repr({"key": secret}),
+        lambda secret: json.dumps({"key": secret}),
+        lambda secret: json.dumps({"key": secret}, ensure_ascii=False),
+        shlex.quote,
+        lambda secret: (
+            subprocess.run(
+                ["bash", "-c", "S=$1; export S; export -p; set", "-", secret], capture_output=True, text=True
+            ).stdout
+        ),
+    ],
+)
+def test_a_secret_is_masked_however_it_is_written(written):
+    secret = 'it\'s "zebra" $giraffe \\\\ für'
+    masked = Masker([secret])(written(secret))
+    assert "***" in masked
+    assert not re.search("zebra|iraffe", masked), masked
+
+
+def test_access_key_ids_are_masked():
+    assert Masker()("found ASIA0123456789ABCDEF, AKIA0123456789ABCDEF.") == "found ***, ***."
 
 
 @pytest.mark.parametrize(

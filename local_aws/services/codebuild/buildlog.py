@@ -9,6 +9,7 @@ from local_aws.server.joblogs import LogStreamWriter
 from local_aws.services.codebuild.masking import Masker
 
 log = logging.getLogger("local_aws")
+MAX_EVENT = 256 * 1024  # CloudWatch's limit for one event
 
 
 class BuildLog:
@@ -25,11 +26,16 @@ class BuildLog:
         self.lines([f"[Container] {now} {line}" for text in texts for line in text.splitlines() or [""]])
 
     def lines(self, lines: list[str]) -> None:
-        """Lines of the build's commands. On disk within a second or so."""
+        """Lines of the build's commands. On disk within a second or so; a long one is several events."""
         if self._writer is None:
             return
         with self._lock:
-            self._writer.write([self.mask(line) for line in lines])
+            masked = [
+                self.mask(line) for line in lines
+            ]  # before they are cut, so that no secret is cut in two
+            self._writer.write(
+                [line[at : at + MAX_EVENT] for line in masked for at in range(0, len(line) or 1, MAX_EVENT)]
+            )
             if time.monotonic() - self._flushed > 1:
                 self.flush()
 

@@ -236,7 +236,7 @@ class Execution:
             env=self.environment,
             binds={INSIDE: scratch},
         )
-        shell = Shell(self.sandbox, scratch, INSIDE, self.spec.shell, self.log.lines)
+        shell = Shell(self.sandbox, scratch, INSIDE, self.spec.shell, self.log.lines, self.log.mask.cut)
         try:
             shell.start(folder)
         except OSError as error:
@@ -277,11 +277,12 @@ class Execution:
 
     # -- results -------------------------------------------------------------------------------------------
     def _export(self) -> None:
+        """User Guide, "exported-variables": neither what is hidden nor a name with AWS_ is exported."""
         try:
             found = [
                 {"name": name, "value": self.log.mask(self.shell.value(f"${{{name}-}}"))}
                 for name in self.spec.exported
-                if name not in self.variables.hidden
+                if name not in self.variables.hidden and not name.startswith("AWS_")
             ]
         except ShellGone:
             return

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from local_aws.runtime.sandbox import Sandbox, SandboxProcess
 
-MAX_LINE = 256 * 1024  # CloudWatch's limit for one event
+MAX_LINE = 2**20  # bytes of one line that are kept in memory; a longer one is cut
+LONGEST_SECRET = 2**18  # bytes; a secret of Secrets Manager has at most 65536, and escapes may double it
 _AGENT = """while :; do
   "$1" "$2" "$3" "$4"
   code=$?
@@ -45,13 +46,20 @@ class ShellGone(Exception):
 
 
 class Shell:
-    """A running shell. `lines` gets every line that commands print, without its end."""
+    """A running shell. `lines` gets every line that commands print, without its end; `cut(data, at)` says where
+    before `at` a line that is too long is cut."""
 
     def __init__(
-        self, sandbox: Sandbox, scratch: Path, inside: str, name: str, lines: Callable[[list[str]], None]
+        self,
+        sandbox: Sandbox,
+        scratch: Path,
+        inside: str,
+        name: str,
+        lines: Callable[[list[str]], None],
+        cut: Callable[[bytes, int], int] = lambda _, at: at,
     ):
         """`scratch` is a folder that the sandbox sees at `inside`; `name`: sh or bash."""
-        self._sandbox, self._lines = sandbox, lines
+        self._sandbox, self._lines, self._cut = sandbox, lines, cut
         self._folder, self._inside = scratch / "shell", f"{inside}/shell"
         self._mark = os.urandom(12).hex()
         self._events: queue.SimpleQueue = queue.SimpleQueue()
@@ -113,8 +121,9 @@ class Shell:
         while chunk := os.read(pipe, 65536):
             rest += chunk
             *complete, rest = rest.split(b"\n")
-            if len(rest) > MAX_LINE:
-                complete, rest = [*complete, rest[:MAX_LINE]], rest[MAX_LINE:]
+            if len(rest) > MAX_LINE + LONGEST_SECRET:
+                at = self._cut(rest, MAX_LINE)
+                complete, rest = [*complete, rest[:at]], rest[at:]
             texts: list[bytes] = []
             for line in complete:
                 text, found, report = line.partition(start)
@@ -139,4 +148,4 @@ class Shell:
         if self._killed:  # unshare complains when its child is killed before itself
             lines = [line for line in lines if not line.startswith(b"unshare: ")]
         if lines:
-            self._lines([line.decode("utf-8", "replace").rstrip("\r")[:MAX_LINE] for line in lines])
+            self._lines([line.decode("utf-8", "replace").rstrip("\r") for line in lines])

@@ -63,7 +63,7 @@ class Variables:
             raise PhaseFailed(
                 "Decrypted Variables Error", f"{missing}: {parameter} (for the variable {name})"
             ) from None
-        return self._hide(name, found["Value"]) if found["Type"] == "SecureString" else found["Value"]
+        return self._hide(name, found["Value"])  # of whatever type, as AWS does
 
     def _secret(self, name: str, reference: str) -> str:
         from botocore.exceptions import ClientError
