@@ -23,7 +23,7 @@ KINDS = ("training", "deployment")
 
 # %% auto #0
 __all__ = ['ENDED', 'KINDS', 'find_pipelines', 'find_execution', 'ActionState', 'list_actions', 'actions_table', 'log_place',
-           'build_log', 'watch_execution']
+           'log_link', 'build_log', 'watch_execution']
 
 # %% ../nbs/lib/20_delivery.ipynb #0dcd9044
 def find_pipelines(lab: Lab) -> dict[str, str]:
@@ -133,11 +133,25 @@ def actions_table(actions: list[ActionState]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["stage", "action", "status", "seconds", "reason"])
 
 # %% ../nbs/lib/20_delivery.ipynb #fe2578cf
-def log_place(lab: Lab, build_id: str) -> tuple[str, str] | None:
-    "Log group and stream of a build, or None while it has none."
+def _logs(lab: Lab, build_id: str) -> dict[str, Any]:
+    "`LogsLocation` of a build; empty while it has no log."
     builds = lab.client("codebuild").batch_get_builds(ids=[build_id])["builds"]
     logs = builds[0].get("logs", {}) if builds else {}
-    return (logs["groupName"], logs["streamName"]) if logs.get("groupName") and logs.get("streamName") else None
+    return logs if logs.get("groupName") and logs.get("streamName") else {}
+
+
+def log_place(lab: Lab, build_id: str) -> tuple[str, str] | None:
+    "Log group and stream of a build, or None while it has none."
+    logs = _logs(lab, build_id)
+    return (logs["groupName"], logs["streamName"]) if logs else None
+
+
+def log_link(lab: Lab, build_id: str) -> str | None:
+    "Where to read a build's log: the console's address, or on this machine the command. None while it has none."
+    logs = _logs(lab, build_id)
+    if not logs:
+        return None
+    return f"local-aws logs {build_id}" if lab.backend == "local" else logs.get("deepLink") or f"CloudWatch Logs, group {logs['groupName']}, stream {logs['streamName']}"
 
 
 def build_log(lab: Lab, build_id: str) -> list[str]:
@@ -170,12 +184,13 @@ def watch_execution(
 ) -> list[ActionState]:
     """Follow an execution to its end; returns its actions.
 
-    Says one line for each change of an action, and the lines of the build's log for which `show(line)` is true
-    (default: none). Raises `TimeoutError` after `timeout_seconds`; the execution goes on.
+    Says one line for each change of an action, where the log of its build is, and the lines of that log for which
+    `show(line)` is true (default: none). Raises `TimeoutError` after `timeout_seconds`; the execution goes on.
     """
     codepipeline, begun = lab.client("codepipeline"), time.monotonic()
     seen: dict[str, str] = {}
     shown: dict[str, int] = {}
+    linked: set[str] = set()
     while True:
         # the status first: actions listed after it are then all there are
         execution = codepipeline.get_pipeline_execution(pipelineName=pipeline, pipelineExecutionId=execution_id)
@@ -183,6 +198,12 @@ def watch_execution(
         actions = list_actions(lab, pipeline, execution_id)
         for action in actions:
             builds = ":" in action.external_id
+            if action.run not in seen and action.status == "InProgress":  # before what its build prints
+                seen[action.run] = action.status
+                say(_action_line(action, time.monotonic() - begun))
+            if builds and action.run not in linked and (link := log_link(lab, action.external_id)):
+                linked.add(action.run)
+                say(f"    log: {link}")
             if show and builds:
                 lines = build_log(lab, action.external_id)
                 for line in lines[shown.get(action.run, 0) :]:
@@ -192,8 +213,6 @@ def watch_execution(
             if seen.get(action.run) != action.status:
                 seen[action.run] = action.status
                 say(_action_line(action, time.monotonic() - begun))
-                if action.status == "Failed" and builds and (place := log_place(lab, action.external_id)):
-                    say(f"    its log: CloudWatch Logs, group {place[0]}, stream {place[1]}")
         if status in ENDED:
             say(f"[{time.monotonic() - begun:7.1f} s] {pipeline}: {status}")
             return actions

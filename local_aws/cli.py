@@ -95,10 +95,10 @@ def main(argv: list[str] | None = None) -> int:
         command = commands.add_parser(name, parents=[common], help=text, description=text)
         command.set_defaults(run=run)
     command = commands.add_parser(
-        "logs", parents=[common], help="a job's or an endpoint's log, or the server's own"
+        "logs", parents=[common], help="a job's, a build's or an endpoint's log, or the server's own"
     )
     command.add_argument(
-        "name", nargs="?", help="training job, processing job or endpoint (default: the server)"
+        "name", nargs="?", help="training job, processing job, build id or endpoint (default: the server)"
     )
     command.add_argument(
         "-f", "--follow", action="store_true", help="go on until the job has ended (or Ctrl-C)"

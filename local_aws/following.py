@@ -1,4 +1,4 @@
-"""Print the log of a job, an endpoint or the server, and go on while it grows."""
+"""Print the log of a job, a build, an endpoint or the server, and go on while it grows."""
 
 import time
 from pathlib import Path
@@ -34,11 +34,23 @@ def _client(local: LocalAws, service: str) -> Any:
     ).client(service, endpoint_url=environment(local)["AWS_ENDPOINT_URL"], config=Config(proxies={}))
 
 
-def _streams(logs: Any, name: str) -> list[tuple[str, str]]:
-    """(group, stream) of every stream that belongs to a job or an endpoint of this name."""
+def _build(local: LocalAws, name: str) -> dict[str, Any]:
+    """The build with this id, `PROJECT:NUMBER`; empty when there is none."""
+    if ":" not in name:
+        return {}
+    return next(iter(_client(local, "codebuild").batch_get_builds(ids=[name])["builds"]), {})
+
+
+def _streams(logs: Any, name: str, build: dict[str, Any]) -> list[tuple[str, str]]:
+    """(group, stream) of every stream that belongs to a job or an endpoint of this name, or to the build."""
+    job = {"logStreamNamePrefix": f"{name}/"}
+    places = [*((group, job) for group in _GROUPS), (f"/aws/sagemaker/Endpoints/{name}", {})]
+    if build:
+        logged = build["logs"]  # names no stream while the build is in the queue
+        stream = {"logStreamNamePrefix": logged.get("streamName", "")}
+        places = [(logged["groupName"], stream)] if logged.get("streamName") else []
     found = []
-    for group in (*_GROUPS, f"/aws/sagemaker/Endpoints/{name}"):
-        prefix = {} if group.startswith("/aws/sagemaker/Endpoints/") else {"logStreamNamePrefix": f"{name}/"}
+    for group, prefix in places:
         try:
             pages = logs.get_paginator("describe_log_streams").paginate(logGroupName=group, **prefix)
             found += [(group, s["logStreamName"]) for page in pages for s in page["logStreams"]]
@@ -59,14 +71,15 @@ def _ended(sagemaker: Any, name: str) -> bool | None:
 
 
 def follow_streams(local: LocalAws, name: str, follow: bool) -> int:
-    """All streams of a job or an endpoint; with several, each line begins with its stream's host."""
+    """All streams of a job, a build or an endpoint; with several, each line begins with its stream's host."""
     logs, sagemaker = _client(local, "logs"), _client(local, "sagemaker")
     tokens: dict[tuple[str, str], str] = {}
     while True:
-        ended = _ended(sagemaker, name)  # before the read: no line is missed between both
-        streams = _streams(logs, name)
+        build = _build(local, name)  # before the read: no line is missed between both
+        ended = build["buildComplete"] if build else _ended(sagemaker, name)
+        streams = _streams(logs, name, build)
         if not streams and (ended is None or not follow):
-            raise LocalAwsError(f"There is no log of a job or endpoint named {name}.")
+            raise LocalAwsError(f"There is no log of a job, build or endpoint named {name}.")
         for group, stream in streams:
             while True:
                 token = {"nextToken": tokens[group, stream]} if (group, stream) in tokens else {}

@@ -19,7 +19,8 @@ from conftest import ROLE, clients_of
 from git_client import Copy, git, with_credentials
 
 from local_aws import client
-from local_aws.config import DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
+from local_aws.config import DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY, LocalAwsError
+from local_aws.following import follow_streams
 
 IMAGE = "aws/codebuild/amazonlinux2-x86_64-standard:5.0"
 
@@ -136,6 +137,15 @@ def test_a_build_that_succeeds(project):
     lines = [line.split(" ", 3)[3] for line in project.log(build) if line.startswith("[Container] 20")]
     assert "Running command echo hello" in lines
     assert "Phase complete: BUILD State: SUCCEEDED" in lines
+
+
+@pytest.mark.slow
+def test_the_command_line_shows_a_builds_log(project, server, capsys):
+    build = project.run(buildspecOverride=spec("echo from the build"))
+    assert follow_streams(server, build["id"], follow=False) == 0
+    assert "from the build" in capsys.readouterr().out.splitlines()
+    with pytest.raises(LocalAwsError, match="no log of a job, build or endpoint named no:such"):
+        follow_streams(server, "no:such", follow=False)
 
 
 def test_commands_share_one_shell(project):
