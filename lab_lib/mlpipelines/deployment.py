@@ -335,6 +335,15 @@ def _wait(sagemaker: Any, name: str, timeout_seconds: float, say: Callable[[str]
         pause = min(10.0, pause * 1.2)
 
 
+def _wait_gone(sagemaker: Any, name: str, timeout_seconds: float) -> None:
+    "Wait until the endpoint is deleted. Raises `DeploymentError` after `timeout_seconds`."
+    start = time.monotonic()
+    while endpoint := _describe(sagemaker, name):
+        if time.monotonic() - start > timeout_seconds:
+            raise DeploymentError(f"The endpoint {name} is still {endpoint['EndpointStatus']} after {timeout_seconds:.0f} s.")
+        time.sleep(0.5)
+
+
 def _delete_configuration(sagemaker: Any, name: str) -> None:
     "Delete a configuration that this script made, and its model. Neither costs anything; they clutter the account."
     for delete, argument in (
@@ -386,8 +395,7 @@ def deploy(
     if before and before["EndpointStatus"] == "Failed":
         say(f"endpoint {name} had failed ({before.get('FailureReason', 'no reason given')}); it is made anew")
         sagemaker.delete_endpoint(EndpointName=name)
-        while _describe(sagemaker, name):
-            time.sleep(0.5)
+        _wait_gone(sagemaker, name, config.strategy.timeout_seconds)
         before = None
     if before and not force and _served(sagemaker, before) == fingerprint(config, arn, folder):
         result = smoke_test(lambda texts: predict(lab, texts, name), config.smoke_test)
