@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import configparser
+import difflib
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 if TYPE_CHECKING:
     import boto3
@@ -49,10 +50,32 @@ def find_root(start: str | Path | None = None) -> Path:
     )
 
 # %% ../nbs/lib/00_settings.ipynb #27382d9a
-_Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")]
-_Instance = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
-_Region = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
-_Bucket = Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")]
+def _form(pattern: str, words: str) -> Any:
+    "The type of a text that is `pattern` from end to end; `words` say so in the message for one that is not."
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(f"it must be {words}")
+        return value
+
+    return Annotated[str, AfterValidator(check)]
+
+
+_HYPHENS = "letters, digits and hyphens between them"
+_Instance = _form(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", "an instance type of SageMaker, such as ml.m5.large")
+_Region = _form(r"[a-z]{2}(-[a-z]+)+-\d", "a region, such as us-east-1 or eu-central-1")
+_Bucket = _form(
+    r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?", "empty, or 3 to 63 lower-case letters, digits, dots and hyphens"
+)
+_Project = _form(
+    r"[a-z0-9](-*[a-z0-9]){2,30}", "3 to 31 lower-case letters, digits and hyphens between them"
+)
+_Group = _form(r"([a-zA-Z0-9](-*[a-zA-Z0-9]){0,62})?", f"empty, or at most 63 {_HYPHENS}")
+_Role = _form(
+    r"(arn:aws[a-z-]*:iam::\d{12}:role/.+)?", "empty, or the ARN of a role, such as arn:aws:iam::123456789012:role/NAME"
+)
+# 40 characters: the endpoint's configurations append date, time and instances, and may have 63
+_EndpointName = _form(r"(?=.{1,40}$)[a-zA-Z0-9](-*[a-zA-Z0-9])*", f"at most 40 {_HYPHENS}")
 _Count = Annotated[int, Field(ge=1, le=100)]
 
 
@@ -63,11 +86,11 @@ class _Section(BaseModel):
 class _Workshop(_Section):
     backend: Literal["local", "aws"] = "local"
     region: _Region = "us-east-1"
-    project: Annotated[str, StringConstraints(pattern=r"^[a-z0-9](-*[a-z0-9]){2,30}$")] = "sagemaker-e2e-lab"
+    project: _Project = "sagemaker-e2e-lab"
 
 
 class _Aws(_Section):
-    role_arn: Annotated[str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/.+)?$")] = ""
+    role_arn: _Role = ""
     kms_key_id: str = ""
     subnet_ids: str = ""
     security_group_ids: str = ""
@@ -78,7 +101,7 @@ class _Storage(_Section):
 
 
 class _Registry(_Section):
-    model_package_group: _Name | Literal[""] = ""
+    model_package_group: _Group = ""
 
 
 class _Processing(_Section):
@@ -91,8 +114,7 @@ class _Training(_Section):
 
 
 class _Endpoint(_Section):
-    # 40 characters: its configurations append date, time and instances, and may have 63
-    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$", max_length=40)] = "tweet-sentiment"
+    name: _EndpointName = "tweet-sentiment"
     instance_type: _Instance = "ml.m5.large"
     instance_count: _Count = 1
 
@@ -115,6 +137,12 @@ class _Settings(_Section):
     data: _Data = _Data()
 
 # %% ../nbs/lib/00_settings.ipynb #d5ca93cd
+def _complaint(error: ValidationError) -> tuple[tuple, str]:
+    "Section and key of the first wrong value, and what is wrong, as `'VALUE' is not right: …`."
+    first = error.errors()[0]
+    return first["loc"], f"{first['input']!r} is not right: {first['msg'].removeprefix('Value error, ')}"
+
+
 def read_settings(path: str | Path) -> dict[str, dict[str, Any]]:
     """Sections and typed values of the settings file at `path`; what is absent has its default.
 
@@ -122,7 +150,7 @@ def read_settings(path: str | Path) -> dict[str, dict[str, Any]]:
     """
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # Windows' editors put a mark in front
             parser.read_file(file)
     except OSError as error:
         raise LabError(f"Cannot read the settings file {path}: {error.strerror}.") from error
@@ -132,13 +160,11 @@ def read_settings(path: str | Path) -> dict[str, dict[str, Any]]:
     try:
         return _Settings.model_validate(given).model_dump()
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
+        place, wrong = _complaint(error)
+        where = ".".join(str(part) for part in place)
+        if error.errors()[0]["type"] == "extra_forbidden":
             raise LabError(f"{path}: the workshop has no setting {where}. Is it misspelled?") from error
-        raise LabError(
-            f"{path}: {where} = {first['input']!r} is not right: {first['msg']}. Correct it in that file."
-        ) from error
+        raise LabError(f"{path}: {where} = {wrong}. Correct it in that file.") from error
 
 # %% ../nbs/lib/00_settings.ipynb #c89b24b5
 _ENVIRONMENT = {"LAB_PROJECT": ("workshop", "project"), "MODEL_PACKAGE_GROUP_NAME": ("registry", "model_package_group")}
@@ -165,11 +191,9 @@ def load_settings(root: str | Path | None = None) -> tuple[dict[str, dict[str, A
     try:
         return _Settings.model_validate(given).model_dump(), Path.cwd()
     except ValidationError as error:
-        first = error.errors()[0]
+        place, wrong = _complaint(error)
         variables = {place: variable for variable, place in _ENVIRONMENT.items()} | {("workshop", "region"): "AWS_REGION"}
-        raise LabError(
-            f"The environment variable {variables[first['loc']]} = {first['input']!r} is not right: {first['msg']}."
-        ) from error
+        raise LabError(f"The environment variable {variables[place]} = {wrong}.") from error
 
 # %% ../nbs/lib/00_settings.ipynb #9cf0c7c2
 # a "d" after the generation, as in m5d, c6id or g4dn, and the families whose every size has local disks
@@ -274,11 +298,27 @@ def read_deployed_names(boto_session: boto3.Session, project: str) -> dict[str, 
     return {names[parameter["Name"]]: parameter["Value"] for parameter in found["Parameters"]}
 
 # %% ../nbs/lib/00_settings.ipynb #b60dad42
+def _check_region(region: str) -> None:
+    "Raises `LabError` for a region in which the installed boto3 knows no SageMaker."
+    from botocore.loaders import create_loader
+    from botocore.regions import EndpointResolver
+
+    resolver = EndpointResolver(create_loader().load_data("endpoints"))  # no session: it would want a profile
+    partitions = resolver.get_available_partitions()
+    known = [name for partition in partitions for name in resolver.get_available_endpoints("api.sagemaker", partition)]
+    if region not in known:
+        near = difflib.get_close_matches(region, known, n=2)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise LabError(f"AWS has no SageMaker in a region {region!r}.{hint} Correct region under [workshop] in settings.ini.")
+
+
 def start_local_backend(region: str) -> None:
     """Start local_aws if it is not there, and point this process at it: the only place where lab_lib knows of it.
 
-    Raises `LabError` when it cannot be started, or when its package or one that it needs is not installed.
+    Raises `LabError` when AWS has no such `region`, when local_aws cannot be started, or when its package or one that
+    it needs is not installed.
     """
+    _check_region(region)
     try:
         from local_aws import LocalAwsError, activate, ensure_started
     except ImportError as error:
@@ -353,7 +393,8 @@ def _log_in(region: str) -> tuple[boto3.Session, str]:
         return boto_session, boto_session.client("sts").get_caller_identity()["Account"]
     except unusable as error:
         raise LabError(
-            f"No usable AWS credentials: {str(error).rstrip('.')}. Run `aws configure sso` (or `aws configure`), "
+            f"No usable AWS credentials: {str(error).rstrip('.')}. Run `aws configure sso` and "
+            "export AWS_PROFILE with the name of its profile (or run `aws configure`), "
             "or set backend = local in settings.ini to work without an account."
         ) from error
     except ClientError as error:
@@ -428,7 +469,7 @@ def get_lab(backend: str | None = None, root: str | Path | None = None, verbose:
     settings, folder = load_settings(root)
     backend = backend or os.environ.get("LAB_BACKEND") or settings["workshop"]["backend"]
     if backend not in ("local", "aws"):
-        raise LabError(f"Unknown backend {backend!r}: it is 'local' or 'aws' (settings.ini, LAB_BACKEND or the parameter).")
+        raise LabError(f"Unknown backend {backend!r}: it is 'local' or 'aws' (settings.ini, LAB_BACKEND or the argument).")
     region, project = settings["workshop"]["region"], settings["workshop"]["project"]
     if backend == "local":
         start_local_backend(region)

@@ -51,11 +51,15 @@ def aws(monkeypatch):
     ("text", "words"),
     [
         ("[workshop]\nbackend = azure", ["workshop.backend", "'azure'", "'local' or 'aws'"]),
-        ("[workshop]\nregion = Ireland", ["workshop.region", "'Ireland'"]),
+        ("[workshop]\nregion = Ireland", ["workshop.region", "'Ireland'", "a region, such as us-east-1"]),
+        ("[workshop]\nproject = X", ["workshop.project", "3 to 31 lower-case letters"]),
+        ("[aws]\nrole_arn = MyRole", ["aws.role_arn", "arn:aws:iam::123456789012:role/NAME"]),
+        ("[registry]\nmodel_package_group = a_b", ["registry.model_package_group = 'a_b'", "at most 63"]),
+        ("[processing]\ninstance_type = m5.large", ["processing.instance_type", "such as ml.m5.large"]),
         ("[endpoint]\ninstance_count = 0", ["endpoint.instance_count", "greater than or equal to 1"]),
-        (f"[endpoint]\nname = {'a' * 41}", ["endpoint.name", "at most 40 characters"]),
+        (f"[endpoint]\nname = {'a' * 41}", ["endpoint.name", "at most 40 letters"]),
         ("[training]\ninstance_type = ml.m5.large", ["no setting training.instance_type", "misspelled"]),
-        ("[storage]\nbucket = My_Bucket", ["storage.bucket", "'My_Bucket'"]),
+        ("[storage]\nbucket = My_Bucket", ["storage.bucket", "'My_Bucket'", "3 to 63 lower-case"]),
         ("[data]\ntest_size = 0.9", ["data.test_size", "less than 0.5"]),
         ("[data]\ntest_size = 0.1\ntest_size = 0.2", ["not a valid settings file", "test_size"]),
     ],
@@ -67,6 +71,27 @@ def test_a_wrong_setting_is_named(checkout, text, words):
     assert str(path) in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+    assert "pattern" not in str(caught.value)  # words, not a regular expression
+
+
+def test_a_file_saved_with_a_byte_order_mark(checkout):
+    path = checkout("\ufeff[workshop]\nregion = eu-west-1\n") / "settings.ini"
+    assert read_settings(path)["workshop"]["region"] == "eu-west-1"
+
+
+def test_a_wrong_name_in_the_environment_of_a_build(monkeypatch):
+    monkeypatch.setenv("LAB_PROJECT", "demo")
+    monkeypatch.setenv("MODEL_PACKAGE_GROUP_NAME", "my tweets")
+    with pytest.raises(LabError, match=r"variable MODEL_PACKAGE_GROUP_NAME = 'my tweets' is not right: .*63"):
+        settings.load_settings()
+
+
+def test_a_region_that_aws_does_not_have_starts_nothing(checkout, monkeypatch):
+    monkeypatch.setenv("LAB_BACKEND", "local")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")  # of no interest to the local backend
+    monkeypatch.setattr("local_aws.ensure_started", lambda: pytest.fail("it was started"))
+    with pytest.raises(LabError, match=r"no SageMaker in a region 'us-est-1'.*us-east-1\?.*settings.ini"):
+        get_lab(root=checkout("[workshop]\nregion = us-est-1\n"))
 
 
 def test_absent_settings_have_defaults(checkout):
@@ -81,7 +106,9 @@ def test_no_settings_file(tmp_path):
 
 
 def test_no_credentials_on_aws(checkout, no_credentials):
-    with pytest.raises(LabError, match=r"No usable AWS credentials.*aws configure sso.*backend = local"):
+    with pytest.raises(
+        LabError, match=r"No usable AWS credentials.*aws configure sso.*AWS_PROFILE.*backend = local"
+    ):
         get_lab(root=checkout())
 
 
