@@ -50,6 +50,12 @@ def test_create_and_update_refuse_what_is_wrong(pipes):
     assert message.startswith("Pipeline names must be unique within an AWS account and region.")
     _, message = refused(sm.update_pipeline, PipelineName=name, PipelineDefinition=wrong)
     assert "a cycle" in message
+    long = definition(fail("a", "x" * 1_100_000))
+    _, message = refused(sm.update_pipeline, PipelineName=name, PipelineDefinition=long)
+    assert "less than or equal to 1048576. Put it in S3" in message
+    pipes.aws.s3.put_object(Bucket=pipes.bucket, Key="d.json", Body=long.encode())
+    sm.update_pipeline(PipelineName=name, PipelineDefinitionS3Location=location)
+    assert sm.describe_pipeline(PipelineName=name)["PipelineDefinition"] == long
     missing = {"Bucket": pipes.bucket, "ObjectKey": "nothing.json"}
     code, message = refused(sm.update_pipeline, PipelineName=name, PipelineDefinitionS3Location=missing)
     assert code == "ValidationException" and "cannot be read" in message
@@ -97,12 +103,18 @@ def test_parameters_are_checked_at_the_start(pipes):
     assert said(Rate="1") == "The parameter 'Epochs' has no default: a value must be given for it."
     assert "The pipeline has no parameter 'Epoch'. It has: Dry, Epochs, Mode, Rate." in said(Epoch="1")
     assert said(Epochs="1.5") == "The value '1.5' of the parameter 'Epochs' is no Integer."
+    for wrong in ("1_000", " 1", "0x1", "١"):  # Python reads some of them as numbers
+        assert said(Epochs=wrong) == f"The value '{wrong}' of the parameter 'Epochs' is no Integer."
+    assert said(Epochs="1", Rate="1_0.5") == "The value '1_0.5' of the parameter 'Rate' is no Float."
+    assert said(Epochs="1", Rate="1e999") == "The value '1e999' of the parameter 'Rate' is no Float."
+    assert "has 1025 characters; 1024 are allowed" in said(Epochs="1", Mode="x" * 1025)
     assert said(Epochs="1", Rate="fast") == "The value 'fast' of the parameter 'Rate' is no Float."
     assert said(Epochs="1", Dry="yes") == "The value 'yes' of the parameter 'Dry' is no Boolean."
     assert said(Epochs="1", Mode="mid") == (
         "The value 'mid' of the parameter 'Mode' must be one of ['fast', 'slow']."
     )
-    assert pipes.run(name, {"Epochs": "1", "Dry": "True"})[0]["PipelineExecutionStatus"] == "Succeeded"
+    for good in ({"Epochs": "1", "Dry": "True"}, {"Epochs": "-2", "Rate": "1e-3"}, {"Epochs": "9" * 400}):
+        assert pipes.run(name, good)[0]["PipelineExecutionStatus"] == "Succeeded"
 
 
 def test_steps_that_are_not_emulated_are_refused_at_the_start(pipes):

@@ -71,6 +71,18 @@ def test_dependencies_come_from_depends_on_references_and_branches():
     assert list(found) == ["prep", "eval", "check", "a", "b", "last"]
 
 
+S3_INPUT = {"S3Uri": "s3://b/i", "S3DataType": "S3Prefix", "S3InputMode": "Fast"}
+
+
+def function(outputs):
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    return {"Name": "l", "Type": "Lambda", "FunctionArn": arn, "Arguments": {}, "OutputParameters": outputs}
+
+
+def output(name, kind="String"):
+    return {"OutputName": name, "OutputType": kind}
+
+
 def parameter(kind="String", **more):
     return {"Name": "p", "Type": kind, **more}
 
@@ -169,6 +181,51 @@ def parameter(kind="String", **more):
             "ExpireAfter must be an ISO 8601 duration",
         ),
         (text({"Name": "l", "Type": "Lambda", "Arguments": {}}), "a Lambda step needs a FunctionArn"),
+        (
+            text(condition("a", [equals(1, 1)], [condition("b", [equals(1, 1)])])),
+            "'b' is in a branch of the condition step 'a'; a condition step cannot hold another one",
+        ),
+        (text(fail("a", DependOn=["b"])), "the step 'a' has the unknown member 'DependOn'"),
+        (text(fail("a"), Stepz=[]), "it has the unknown member 'Stepz'"),
+        (text(condition("c", [{**equals(1, 1), "Expression": 1}])), "Equals has no member 'Expression'"),
+        (text(condition("c", [equals(float("nan"), 1)])), "NaN is no JSON number"),
+        (text(fail("a", None)), "step 'a': ErrorMessage must be a text, but is None"),
+        (
+            text(fail("b", {"Std:JsonGet": {"PropertyFile": "f", "Path": "x"}})),
+            "must be a Get of Steps.STEP.PropertyFiles.NAME",
+        ),
+        (
+            text(processing("a"), fail("b", {"Get": "Steps.a.ProcessingJobNme"})),
+            "the step 'b' refers to a property of the step 'a': there is no property 'ProcessingJobNme'",
+        ),
+        (
+            text(
+                processing("a"),
+                fail("b", {"Get": "Steps.a.ProcessingOutputConfig.Outputs['o'].S3Output.Uri"}),
+            ),
+            "'Uri' is not one of S3Uri, ",
+        ),
+        (
+            text(processing("a"), fail("b", {"Get": "Steps.a.ProcessingJobName.Length"})),
+            "nothing is below 'string' at 'Length'",
+        ),
+        (
+            text(condition("a", [equals(1, 1)]), fail("b", {"Get": "Steps.a.Result"})),
+            "'Result' is not one of Outcome",
+        ),
+        (
+            text(function([output("n")]), fail("b", {"Get": "Steps.l.OutputParameters['m']"})),
+            "there is no property 'OutputParameters['m']': 'm' is not one of n",
+        ),
+        (text(function([output("n", "Text")])), "the output parameter 'n' has the OutputType 'Text'"),
+        (text(function([output("n"), output("n")])), "the output parameter 'n' is declared twice"),
+        (text(function([{"OutputType": "String"}])), "an output parameter lacks OutputName"),
+        (
+            text(processing("a", arguments={"ProcessingInputs": [{"InputName": "i", "S3Input": S3_INPUT}]})),
+            "S3InputMode is 'Fast'; it must be one of Pipe, File",
+        ),
+        (text(fail("a"), parameters=[{"Name": "a b", "Type": "String"}]), "a parameter has the Name 'a b'"),
+        (text(fail("a"), parameters=[parameter(Default="x")]), "'p' has no member 'Default'"),
     ],
 )
 def test_an_invalid_definition_is_refused_with_what_is_wrong(definition, said):
@@ -176,6 +233,28 @@ def test_an_invalid_definition_is_refused_with_what_is_wrong(definition, said):
         parse(definition)
     assert str(refused.value).startswith("Unable to parse pipeline definition: ")
     assert said in str(refused.value)
+
+
+def test_properties_that_a_step_may_have():
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:f"
+    read = [
+        "Steps.p.ProcessingOutputConfig.Outputs['o'].S3Output.S3Uri",
+        "Steps.p.AppSpecification.ContainerArguments[0]",
+        "Steps.p.Environment['ANY']",
+        "Steps.p",
+        "Steps.c.Outcome",
+        "Steps.l.OutputParameters['n']",
+        "Steps.q.CalculatedBaselineStatistics",  # of a type that is not emulated nothing is said
+    ]
+    parse(
+        text(
+            processing("p"),
+            condition("c", [{"Type": "NotIn", "Value": 1, "In": [2]}, {**equals(1, 2), "Type": "NotEquals"}]),
+            {**function([output("n", "Float")]), "FunctionArn": arn},
+            {"Name": "q", "Type": "QualityCheck", "Arguments": {}, "CheckType": "DATA_QUALITY"},
+            *(fail(f"f{index}", {"Get": path}) for index, path in enumerate(read)),
+        )
+    )
 
 
 def test_types_of_aws_that_are_not_emulated_are_no_error_of_the_definition():

@@ -179,12 +179,13 @@ def install(app: LocalAwsApp, book: Book, versions: Versions, manager: Manager) 
                 "or Stopped execution can be retried."
             )
         requests.find_pipeline(self, execution.pipeline)  # it may have been deleted meanwhile
+        definition = requests.parsed(execution.definition)
         parallelism = requests.check_parallelism(self._get_param("ParallelismConfiguration"))
         if parallelism:
             execution.parallelism = parallelism
             execution.limit = parallelism["MaxParallelExecutionSteps"]
         execution.retry_token = token
-        manager.retry(execution)
+        manager.retry(execution, definition)
         return ActionResult({"PipelineExecutionArn": execution.arn})
 
     def answered(self: SageMakerResponse, call: Callable[..., str], given: Any) -> ActionResult:

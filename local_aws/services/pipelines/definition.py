@@ -11,14 +11,30 @@ from typing import Any
 
 from local_aws.services.pipelines import conditions
 from local_aws.services.pipelines.caching import check_cache_config
-from local_aws.services.pipelines.expressions import ExpressionError, Reference, references
+from local_aws.services.pipelines.expressions import ExpressionError, Reference, is_expression, references
 from local_aws.services.pipelines.graph import find_cycle
 from local_aws.services.pipelines.operations import EXECUTED, NOT_EMULATED, OPERATIONS, check_arguments
 from local_aws.services.pipelines.parameters import Parameter, ParameterError, declare
+from local_aws.services.pipelines.properties import check_outputs, check_property
 from local_aws.services.pipelines.retries import check_policies
 
 VERSION = "2020-12-01"
 TRIGGERS = ("Completed", "Failed", "Stopped", "Any")
+MEMBERS = ("Version", "Metadata", "PipelineExperimentConfig", "MlflowConfig", "Parameters", "Steps")
+STEP_MEMBERS = (
+    "Name",
+    "Type",
+    "DisplayName",
+    "Description",
+    "DependsOn",
+    "RetryPolicies",
+    "CacheConfig",
+    "PropertyFiles",
+    "Arguments",
+    "FunctionArn",
+    "SqsQueueUrl",
+    "OutputParameters",
+)
 _NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 
 
@@ -65,15 +81,21 @@ class Definition:
     mlflow: dict[str, Any] = field(default_factory=dict)
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
 def _load(text: str) -> dict[str, Any]:
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidDefinition(f"it is not valid JSON ({error})") from None
     if not isinstance(data, dict):
         raise InvalidDefinition("it must be a JSON object")
     if data.get("Version") != VERSION:
         raise InvalidDefinition(f"Version must be '{VERSION}', but is {data.get('Version')!r}")
+    if unknown := [member for member in data if member not in MEMBERS]:
+        raise InvalidDefinition(f"it has the unknown member '{unknown[0]}'; there are {', '.join(MEMBERS)}")
     if not isinstance(data.get("Steps"), list) or not data["Steps"]:
         raise InvalidDefinition("Steps must be a list with at least one step")
     return data
@@ -108,8 +130,17 @@ def _collect(raw_steps: Any, branch: tuple[str, bool] | None, found: dict[str, S
         if kind not in EXECUTED and kind not in NOT_EMULATED:
             known = ", ".join((*EXECUTED, *NOT_EMULATED))
             raise InvalidDefinition(f"the step '{name}' has the unknown type {kind!r}; there are {known}")
+        if kind in EXECUTED and (unknown := [member for member in raw if member not in STEP_MEMBERS]):
+            raise InvalidDefinition(
+                f"the step '{name}' has the unknown member '{unknown[0]}'; there are {', '.join(STEP_MEMBERS)}"
+            )
         found[name] = Step(name, kind, raw, branch)
         if kind == "Condition":
+            if branch:
+                raise InvalidDefinition(
+                    f"the condition step '{name}' is in a branch of the condition step '{branch[0]}'; a condition "
+                    "step cannot hold another one"
+                )
             arguments = raw.get("Arguments")
             if not isinstance(arguments, dict):
                 raise InvalidDefinition(f"the condition step '{name}' has no Arguments")
@@ -176,6 +207,13 @@ def _refer(step: Step, reference: Reference, definition: Definition) -> None:
         raise InvalidDefinition(
             f"the step '{step.name}' refers to the Fail step '{source.name}', which has no properties"
         )
+    if reference.kind == "Steps":
+        try:
+            check_property(source.type, source.raw, reference.path)
+        except ExpressionError as error:
+            raise InvalidDefinition(
+                f"the step '{step.name}' refers to a property of the step '{source.name}': {error}"
+            ) from None
     if reference.kind == "PropertyFiles":
         files = [f.get("PropertyFileName") for f in source.raw.get("PropertyFiles") or []]
         if reference.path not in files:
@@ -196,6 +234,12 @@ def _check_step(step: Step) -> None:
             raise ExpressionError("a condition step needs a list of Conditions")
         for condition in listed:
             conditions.check(condition)
+    if step.type == "Fail":
+        message = step.arguments.get("ErrorMessage", "")
+        if not isinstance(message, str) and not is_expression(message):
+            raise ExpressionError(f"ErrorMessage must be a text, but is {message!r}")
+    if step.type in ("Lambda", "Callback"):
+        check_outputs(step.raw.get("OutputParameters"))
     if step.type == "Lambda" and not step.raw.get("FunctionArn"):
         raise ExpressionError("a Lambda step needs a FunctionArn")
     if step.type == "Callback" and not step.raw.get("SqsQueueUrl"):

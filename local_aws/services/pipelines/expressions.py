@@ -69,6 +69,10 @@ def parse_get(text: str) -> Reference:
     raise ExpressionError(f"'{text}' cannot be read: Get names Parameters, Execution or Steps")
 
 
+def _names_a_file(value: Any) -> bool:
+    return is_expression(value) and "Get" in value and parse_get(value["Get"]).kind == "PropertyFiles"
+
+
 def _parts(value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Name and arguments of a `Std:` function; `ExpressionError` when it is unknown or incomplete."""
     name, inner = next(iter(value.items()))
@@ -83,6 +87,10 @@ def _parts(value: dict[str, Any]) -> tuple[str, dict[str, Any]]:
             raise ExpressionError(f"{JSON_GET} needs a Path")
         if ("PropertyFile" in inner) == ("S3Uri" in inner):
             raise ExpressionError(f"{JSON_GET} needs either a PropertyFile or an S3Uri")
+        if "PropertyFile" in inner and not _names_a_file(inner["PropertyFile"]):
+            raise ExpressionError(
+                f"the PropertyFile of {JSON_GET} must be a Get of Steps.STEP.PropertyFiles.NAME"
+            )
         try:
             paths.parse(inner["Path"])
         except paths.PathError as error:
@@ -157,8 +165,7 @@ def resolve(value: Any, values: Values) -> Any:
                 text(resolve(item, values)) for item in inner["Values"]
             )
         if "PropertyFile" in inner:
-            data = resolve(inner["PropertyFile"], values)
-            where = inner["PropertyFile"]["Get"] if is_expression(inner["PropertyFile"]) else "the file"
+            data, where = resolve(inner["PropertyFile"], values), inner["PropertyFile"]["Get"]
         else:
             where = resolve(inner["S3Uri"], values)
             data = values.json_object(where)

@@ -11,7 +11,7 @@ from local_aws.services.jobs import finished
 from local_aws.services.pipelines import notices
 from local_aws.services.pipelines.book import Book
 from local_aws.services.pipelines.callbacks import Callbacks
-from local_aws.services.pipelines.definition import Definition, parse
+from local_aws.services.pipelines.definition import Definition
 from local_aws.services.pipelines.engine import Engine, nodes_of
 from local_aws.services.pipelines.records import Execution, StepRecord
 from local_aws.services.pipelines.runner import AwsStepRunner
@@ -179,9 +179,8 @@ class Manager:
                 engine.stop()
         return True
 
-    def retry(self, execution: Execution) -> None:
+    def retry(self, execution: Execution, definition: Definition) -> None:
         """Run it again from the steps that did not succeed."""
-        definition = parse(execution.definition)
         self.book.drop(execution, [r.name for r in execution.steps.values() if r.status != "Succeeded"])
         execution.status, execution.reason = "Executing", None
         execution.touch()

@@ -89,7 +89,8 @@ NOT_EMULATED = (
 
 
 @cache
-def _service_model() -> Any:
+def service_model() -> Any:
+    """botocore's model of SageMaker."""
     from botocore.session import get_session
 
     return get_session().get_service_model("sagemaker")
@@ -129,15 +130,21 @@ def _check(value: Any, shape: Any, where: str) -> None:
             raise ExpressionError(f"{where} must be an object")
         for name, item in value.items():
             _check(item, shape.value, f"{where}['{name}']")
+    elif (
+        kind == "string" and shape.enum and isinstance(value, str) and not shape.name.endswith("InstanceType")
+    ):
+        if value not in shape.enum:  # of instance types there are more than botocore knows
+            raise ExpressionError(f"{where} is '{value}'; it must be one of {', '.join(shape.enum)}")
     elif not _literal_fits(value, kind) and not (kind == "string" and isinstance(value, (int, float, bool))):
         raise ExpressionError(f"{where} must be of type {kind}, but is {value!r}")
 
 
 def check_arguments(step_type: str, arguments: Any) -> None:
     """Raise `ExpressionError` for arguments that no value of the expressions could make a valid request:
-    unknown or missing members, literals of a wrong type. The resource's name may be left out."""
+    unknown or missing members, literals of a wrong type or outside an enumeration. The resource's name may be
+    left out."""
     operation = OPERATIONS[step_type]
-    shape = _service_model().operation_model(operation.create).input_shape
+    shape = service_model().operation_model(operation.create).input_shape
     if not isinstance(arguments, dict):
         raise ExpressionError("Arguments must be an object")
     _check({operation.name: "name", **arguments}, shape, "Arguments")
@@ -176,7 +183,7 @@ def request_for(step_type: str, arguments: dict[str, Any], name: str) -> dict[st
     """The request of the step's Create operation from resolved arguments: `name` put in, numbers where the
     API wants texts (hyperparameters) as texts, texts where it wants numbers as numbers."""
     operation = OPERATIONS[step_type]
-    shape = _service_model().operation_model(operation.create).input_shape
+    shape = service_model().operation_model(operation.create).input_shape
     request = _coerced(arguments, shape)
     request.pop("ExperimentConfig", None)  # experiments are not emulated: see `execution`
     if step_type == "RegisterModel" and request.get("ModelPackageGroupName"):

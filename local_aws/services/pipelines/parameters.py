@@ -1,10 +1,16 @@
 """A pipeline's parameters: what the definition declares, and the values that an execution gets."""
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
 TYPES = ("String", "Integer", "Float", "Boolean")
+MEMBERS = ("Name", "Type", "Description", "DefaultValue", "EnumValues")
+VALUE_LIMIT = 1024  # characters (AWS: the data type Parameter)
+_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
 class ParameterError(ValueError):
@@ -36,6 +42,14 @@ def declare(raw: Any) -> Parameter:
     name = raw.get("Name") if isinstance(raw, dict) else None
     if not isinstance(name, str) or not name:
         raise ParameterError("a parameter has no Name")
+    if not _NAME.fullmatch(name):
+        raise ParameterError(
+            f"a parameter has the Name {name!r}: 1 to 64 letters, digits, '-' and '_' are allowed"
+        )
+    if unknown := [member for member in raw if member not in MEMBERS]:
+        raise ParameterError(
+            f"the parameter '{name}' has no member '{unknown[0]}'; it has {', '.join(MEMBERS)}"
+        )
     kind, default, enum = raw.get("Type"), raw.get("DefaultValue"), raw.get("EnumValues")
     if kind not in TYPES:
         raise ParameterError(f"the parameter '{name}' has the type {kind!r}; there are {', '.join(TYPES)}")
@@ -56,19 +70,24 @@ def _parsed(parameter: Parameter, text: str) -> Any:
     problem = ParameterError(
         f"The value '{text}' of the parameter '{parameter.name}' is no {parameter.type}."
     )
+    if len(text) > VALUE_LIMIT:
+        raise ParameterError(
+            f"The value of the parameter '{parameter.name}' has {len(text)} characters; {VALUE_LIMIT} are allowed."
+        )
     if parameter.type == "String":
         return text
     if parameter.type == "Boolean":
         if text.lower() not in ("true", "false"):
             raise problem
         return text.lower() == "true"
-    try:
-        value = int(text) if parameter.type == "Integer" else float(text)
-    except ValueError:
-        raise problem from None
-    if not math.isfinite(value):
+    whole = parameter.type == "Integer"
+    if not (_INTEGER if whole else _NUMBER).fullmatch(text):  # Python's own reading takes '1_0' and ' 1'
         raise problem
-    return value
+    if whole:
+        return int(text)
+    if not math.isfinite(float(text)):  # too great for a float
+        raise problem
+    return float(text)
 
 
 def values_for(declared: dict[str, Parameter], given: list[dict[str, str]] | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from local_aws.services.pipelines.book import Book
 from local_aws.services.pipelines.definition import Definition, InvalidDefinition, parse
 from local_aws.services.pipelines.records import Execution
 
+DEFINITION_LIMIT = 1_048_576  # characters in a request; a definition in S3 may be longer
 _NAME = "[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}"
 
 
@@ -82,6 +83,12 @@ def given_definition(response: SageMakerResponse, app: LocalAwsApp, needed: bool
     if text and location:
         raise ValidationError(
             message="PipelineDefinition and PipelineDefinitionS3Location cannot both be given."
+        )
+    if text and len(text) > DEFINITION_LIMIT:
+        raise ValidationError(
+            message=f"1 validation error detected: Value at 'pipelineDefinition' has {len(text)} characters, and "
+            f"failed to satisfy constraint: Member must have length less than or equal to {DEFINITION_LIMIT}. "
+            "Put it in S3 and give PipelineDefinitionS3Location."
         )
     if location:
         text = _from_s3(app, response.current_account, location)
