@@ -237,21 +237,23 @@ def _wait(lab: Lab, arn: str) -> int:
 
     from lab_lib.mlpipelines.execution import changes, outcome, registered_version
 
-    begun, steps = time.monotonic(), {}
+    begun, steps, status = time.monotonic(), {}, ""
     try:
         for changed in changes(lab, arn):
             for step in changed:
                 steps[step.name] = step
                 print(step_line(step, time.monotonic() - begun), flush=True)
+        status, reason = outcome(lab, arn)
+        if status != "Succeeded":
+            _explain(lab, arn, status, reason)
+            return 1
     except KeyboardInterrupt:
-        print(f"\nThe execution goes on. To stop it: stop-pipeline {arn}", file=sys.stderr)
+        now = f"is {status}" if status else f"goes on. To stop it: stop-pipeline {arn}"
+        print(f"\nThe execution {now}", file=sys.stderr)
         return 130
     except (BotoCoreError, ClientError) as error:
-        print(f"error: the execution goes on, but it cannot be watched any more: {error}", file=sys.stderr)
-        return 1
-    status, reason = outcome(lab, arn)
-    if status != "Succeeded":
-        _explain(lab, arn, status, reason)
+        now = f"is {status}, but why cannot be read" if status else "goes on, but it cannot be watched any more"
+        print(f"error: the execution {now}: {error}", file=sys.stderr)
         return 1
     print(f"{status} after {time.monotonic() - begun:.1f} s")
     if version := registered_version(list(steps.values())):
@@ -274,7 +276,12 @@ def run_pipeline(argv: Sequence[str] | None = None) -> int:
         parameters = check_parameters(pipeline, given)
         if not options.no_upsert:
             _upsert(options, lab, pipeline)
-        arn = start(lab, pipeline.name, parameters, options.parallelism, options.display_name)
+        try:
+            arn = start(lab, pipeline.name, parameters, options.parallelism, options.display_name)
+        except KeyboardInterrupt:  # nobody knows whether the request has arrived
+            look = f"aws sagemaker list-pipeline-executions --pipeline-name {pipeline.name}"
+            print(f"\nInterrupted while it was being started: it may run. To see: {look}", file=sys.stderr)
+            return 130
         print(arn, flush=True)
         return 0 if options.no_wait else _wait(lab, arn)
 
@@ -294,9 +301,13 @@ def stop_pipeline(argv: Sequence[str] | None = None) -> int:
         lab.client("sagemaker").stop_pipeline_execution(
             PipelineExecutionArn=options.execution_arn, ClientRequestToken=uuid.uuid4().hex
         )
-        for _ in changes(lab, options.execution_arn):
-            pass
-        print(outcome(lab, options.execution_arn)[0])
+        try:
+            for _ in changes(lab, options.execution_arn):
+                pass
+            print(outcome(lab, options.execution_arn)[0])
+        except KeyboardInterrupt:
+            print("\nThe execution is being stopped, but nobody waits for it any more.", file=sys.stderr)
+            return 130
         return 0
 
     return _guarded(work)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,13 +57,15 @@ def edges(definition: dict[str, Any]) -> dict[tuple[str, str], str]:
     for source, target in found:
         after.setdefault(source, set()).add(target)
 
-    def reaches(source: str, target: str) -> bool:
-        return any(step == target or reaches(step, target) for step in after.get(source, ()))
+    @cache
+    def below(step: str) -> frozenset[str]:
+        direct = after.get(step, set())
+        return frozenset(direct.union(*(below(waiting) for waiting in direct)))
 
     return {
         (source, target): label
         for (source, target), label in found.items()
-        if label or not any(step != target and reaches(step, target) for step in after[source])
+        if label or not any(target in below(step) for step in after[source] - {target})
     }
 
 # %% ../../nbs/lib/16_pipeline_drawing.ipynb #43a0c0e5
@@ -128,7 +131,7 @@ def draw(
             arrowprops={"arrowstyle": "-|>", "color": "#444444" if taken else "#bbbbbb", "shrinkA": 0, "shrinkB": 1},
         )
         if label:
-            x, y = (x0 + x1) / 2, (y0 + y1) / 2
+            x, y = x0 + width / 2 + 0.3 * (x1 - x0 - width), y0 + 0.3 * (y1 - y0)  # clear of crossings halfway
             axes.text(x, y, label, fontsize=8, ha="center", va="center", color="#444444",
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
     for name, (x, y) in where.items():

@@ -320,6 +320,17 @@ def test_the_drawn_edges_imply_every_dependency(needs):
         assert edge not in closure(set(drawn) - {edge})  # and no edge is superfluous
 
 
+def test_a_graph_of_full_layers_is_drawn_in_no_time():
+    """As many paths as 4 ** 20: they cannot be tried one by one."""
+    layers = [[f"S{layer}-{n}" for n in range(4)] for layer in range(20)]
+    steps = [
+        {"Name": name, "Type": "Processing", "Arguments": {}, "DependsOn": before}
+        for before, layer in zip([[], *layers], layers, strict=False)
+        for name in layer
+    ]
+    assert len(drawing.edges({"Steps": steps})) == 19 * 4 * 4
+
+
 # --- the commands
 
 
@@ -368,6 +379,44 @@ def test_wrong_options(capsys, monkeypatch, lab, made):
     with pytest.raises(SystemExit) as stopped:
         commands.run_pipeline(["--parameter", "Epochs=1"])  # no abbreviations: a typing error is one
     assert stopped.value.code == 2
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_says_what_became_of_the_execution(capsys, monkeypatch, lab, made):
+    """Before the start, during it, while waiting, after the end, and while it is being stopped."""
+    from lab_lib.mlpipelines import execution
+
+    asked = SimpleNamespace(stop_pipeline_execution=lambda **_: None)
+    watched = SimpleNamespace(client=lambda service: asked)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(commands, "_lab", lambda options: lab)
+    monkeypatch.setattr(commands, "get_lab", lambda **_: watched)
+    monkeypatch.setattr(training, "get_pipeline", lambda lab: made[0])
+    monkeypatch.setattr(commands, "_upsert", lambda *_: "arn")
+    monkeypatch.setattr(execution, "start", lambda *_: "the-arn")
+    monkeypatch.setattr(execution, "outcome", lambda *_: ("Failed", "no"))
+
+    def said(command, *argv):
+        assert command(list(argv)) == 130
+        return capsys.readouterr().err.strip()
+
+    with monkeypatch.context() as now:
+        now.setattr(commands, "_upsert", interrupt)
+        assert said(commands.run_pipeline) == "Interrupted before anything was started."
+    with monkeypatch.context() as now:
+        now.setattr(execution, "start", interrupt)
+        assert "it may run. To see: aws sagemaker list-pipeline-executions" in said(commands.run_pipeline)
+    with monkeypatch.context() as now:
+        now.setattr(execution, "changes", interrupt)
+        assert said(commands.run_pipeline) == "The execution goes on. To stop it: stop-pipeline the-arn"
+        assert said(commands.stop_pipeline, "the-arn").startswith("The execution is being stopped, but")
+    with monkeypatch.context() as now:
+        now.setattr(execution, "changes", lambda *_: iter(()))
+        now.setattr(commands, "_explain", interrupt)
+        assert said(commands.run_pipeline) == "The execution is Failed"
 
 
 def test_no_credentials(capsys, monkeypatch):
