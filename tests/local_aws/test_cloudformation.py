@@ -420,18 +420,45 @@ def test_exports_tie_stacks_together(stacks):
 
 @pytest.mark.slow
 def test_a_resource_that_cannot_be_deleted(stacks, aws):
-    stack = stacks.create({"Store": {"Type": "AWS::S3::Bucket"}, "Other": ssm("x")})
+    store = {"Type": "AWS::S3::Bucket", "DependsOn": "Needed"}
+    stack = stacks.create({"Store": store, "Needed": ssm("y"), "Other": ssm("x")})
     bucket = stacks.resources(stack)["Store"].id
     aws.s3.put_object(Bucket=bucket, Key="k", Body=b"data")
     stack = stacks.delete(stack)
     assert stack["StackStatus"] == "DELETE_FAILED"
     assert stack["StackStatusReason"].startswith("The following resource(s) failed to delete: [Store].")
     assert "BucketNotEmpty" in stacks.reason(stack, "Store")
-    assert stacks.resources(stack)["Other"].status == "DELETE_COMPLETE"
+    found = stacks.resources(stack)
+    assert found["Other"].status == "DELETE_COMPLETE"
+    # what it needs stays as long as it does
+    assert found["Needed"].status == "CREATE_COMPLETE" and stacks.value(found["Needed"].id) == "y"
     gone = stacks.delete(stack, RetainResources=["Store"])
     assert gone["StackStatus"] == "DELETE_COMPLETE"
     assert ("Store", "DELETE_SKIPPED", "") in stacks.events(gone)
     assert aws.s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"data"
+    assert stacks.missing(found["Needed"].id)
+
+
+def test_new_tags_of_a_stack_reach_what_it_has(stacks, aws):
+    def tags(name):
+        found = aws.ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)["TagList"]
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    def given(**wanted):
+        return [{"Key": key, "Value": value} for key, value in wanted.items()]
+
+    template = {"A": ssm("x", properties={"Tags": {"Own": "1"}})}
+    stack = stacks.create(template, Tags=given(Team="red", Cost="1"))
+    name = stacks.resources(stack)["A"].id
+    assert tags(name) == {"Own": "1", "Team": "red", "Cost": "1"}
+    stack = stacks.update(stack, template, Tags=given(Team="blue"))
+    assert stack["StackStatus"] == "UPDATE_COMPLETE"
+    assert tags(name) == {"Own": "1", "Team": "blue"}
+    # a rollback brings the old ones back
+    broken = {**template, "B": ssm("{{resolve:ssm:/not/there}}", DependsOn="A")}
+    stack = stacks.update(stack, broken, Tags=given(Team="green"))
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert tags(name) == {"Own": "1", "Team": "blue"}
 
 
 @pytest.mark.slow

@@ -238,10 +238,15 @@ def test_the_environment_of_a_build(aws, project, monkeypatch):
     build = project.run(
         "env",
         "python -c 'import sys; print(sys.executable)'",
-        environmentVariablesOverride=[{"name": "OWN", "value": "1", "type": "PLAINTEXT"}],
+        environmentVariablesOverride=[
+            {"name": "OWN", "value": "1", "type": "PLAINTEXT"},
+            {"name": "CODEBUILD_BUILD_ID", "value": "mine", "type": "PLAINTEXT"},
+        ],
         sourceVersion="v7",
     )
     output = project.output(build)
+    ignored = "These names are CodeBuild's own, their values are ignored: CODEBUILD_BUILD_ID"
+    assert any(ignored in line for line in project.log(build))
     env = dict(line.split("=", 1) for line in output if "=" in line)
     assert env["OWN"] == "1"
     assert env["CODEBUILD_BUILD_ID"] == build["id"]
@@ -340,6 +345,18 @@ def test_a_buildspec_that_cannot_be_used(project, text, message):
     code, found = failure(build, "DOWNLOAD_SOURCE")
     assert message in found
     assert code == ("CLIENT_ERROR" if "without" in message else "YAML_FILE_ERROR")
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_buildspec_outside_of_the_source_is_not_read(aws, bucket, project, tmp_path, absolute):
+    outside = tmp_path / "buildspec.yml"
+    outside.write_text(spec("echo never"))
+    aws.s3.put_object(Bucket=bucket, Key="src/empty.zip", Body=zipped({"a.txt": "1"}))
+    path = str(outside) if absolute else "../" * 40 + str(outside).lstrip("/")
+    build = project.run(
+        sourceTypeOverride="S3", sourceLocationOverride=f"{bucket}/src/empty.zip", buildspecOverride=path
+    )
+    assert failure(build, "DOWNLOAD_SOURCE") == ("YAML_FILE_ERROR", f"YAML file does not exist: {path}")
 
 
 @pytest.mark.slow

@@ -223,6 +223,32 @@ def test_a_branch_protected_by_an_iam_policy(aws, server, tmp_path, repository):
     )
 
 
+@pytest.mark.parametrize("action", ["GitPull", "GitPush"])
+def test_who_may_not_pull_or_push_at_all(aws, server, tmp_path, repository, copy, action):
+    name, _ = repository
+    copy.commit({"a": "1"})
+    copy.push("main")
+    user = f"dev-{name}"
+    aws.iam.create_user(UserName=user)
+    key = aws.iam.create_access_key(UserName=user)["AccessKey"]["AccessKeyId"]
+    arn = f"arn:aws:codecommit:us-east-1:123456789012:{name}"
+    statement = {"Effect": "Deny", "Action": f"codecommit:{action}", "Resource": arn}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    aws.iam.put_user_policy(UserName=user, PolicyName="deny", PolicyDocument=document)
+    address = with_credentials(f"{server.endpoint_url}/v1/repos/{name}", key)
+    if action == "GitPull":
+        with pytest.raises(Refused, match=f"denies codecommit:{action} on {arn}"):
+            git("clone", "-q", address, tmp_path / "theirs")
+    else:
+        git("clone", "-q", address, tmp_path / "theirs")  # reading is not denied
+        theirs = Copy(tmp_path / "new", address)
+        theirs.commit({"b": "2"})
+        with pytest.raises(Refused, match=f"denies codecommit:{action} on {arn}"):
+            theirs.push("main:feature")
+        missing = error_of(aws.codecommit.get_branch, repositoryName=name, branchName="feature")
+        assert missing["Code"] == "BranchDoesNotExistException"
+
+
 @pytest.mark.slow
 def test_same_name_in_two_accounts_and_regions(server, tmp_path, aws, repository):
     name, url = repository

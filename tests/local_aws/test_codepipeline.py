@@ -356,6 +356,12 @@ class TestStarting:
         assert pipes.execution(wanted)["variables"] == [{"name": "where", "resolvedValue": "given"}]
         with pytest.raises(ClientError, match="no variable named 'typo'"):
             pipes.start(variables=[{"name": "typo", "value": "x"}])
+        asked = pipes.declaration(
+            [pipes.source()], [deploy], pipelineType="V2", variables=[*variables, {"name": "who"}]
+        )
+        pipes.api.update_pipeline(pipeline=asked)
+        with pytest.raises(ClientError, match="'who' has no default value and must be given"):
+            pipes.start()
 
     def test_a_pipeline_that_does_not_exist(self, aws):
         with pytest.raises(ClientError, match="does not have a pipeline with name 'nope'") as caught:
