@@ -24,7 +24,7 @@ from urllib.parse import urlparse
 from .settings import LabError, get_lab, load_settings, start_local_backend
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lab_lib.settings import Lab
 
@@ -59,7 +59,8 @@ def find_repositories(lab: Lab) -> dict[str, Repository]:
     if missing:
         raise LabError(
             f"No {' and no '.join(missing)} repository: SSM Parameter Store has none under /{lab.project}/ in region "
-            f"{lab.region}. Deploy the stacks first: make aws-up (with LAB_BACKEND={lab.backend})."
+            f"{lab.region}. Deploy the stacks first: make aws-up (with LAB_BACKEND={lab.backend}). Where 02-ci-cd is in another "
+            "account, clone the repositories there, fill the clones here with `lab-seed fill`, and push them."
         )
     codecommit, repositories = lab.client("codecommit"), {}
     for kind in SEEDS:
@@ -219,10 +220,13 @@ def fill(folder: str | Path, kind: str, root: str | Path) -> None:
     requirements.write_text(pinned, encoding="utf-8")
 
 
-def push_seed(lab: Lab, kind: str, message: str | None = None) -> str | None:
+def push_seed(
+    lab: Lab, kind: str, message: str | None = None, say: Callable[[str], None] = print
+) -> str | None:
     """Push the seed of `kind` to its repository; returns the commit, or None when the repository has it already.
 
-    The wheel that it pins is uploaded first: a push starts a build, and the build needs it.
+    The wheel that it pins is uploaded first: a push starts a build, and the build needs it. Says which files of the
+    repository are other ones now: what somebody has changed in a file of the seed is in the history only.
     """
     repository = find_repositories(lab)[kind]
     version = package_version(lab.root)
@@ -230,6 +234,9 @@ def push_seed(lab: Lab, kind: str, message: str | None = None) -> str | None:
         upload_wheel(lab, build_wheel(lab.root, scratch))
         folder = checkout(repository, Path(scratch, "repository"))
         fill(folder, kind, lab.root)
+        status = git("status", "--porcelain", folder=folder).splitlines()
+        if replaced := [line[3:] for line in status if line[:2].strip() == "M"]:
+            say(f"{repository.name}: {', '.join(replaced)} replaced by the seed's; the commit before has what was there")
         return commit_and_push(folder, message or f"Seed with lab_lib {version}", repository.branch)
 
 # %% ../nbs/lib/19_seed.ipynb #629de3fa

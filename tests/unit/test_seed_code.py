@@ -5,10 +5,12 @@ import importlib
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from lab_lib import seed
 from lab_lib.images import image_uri
 from lab_lib.mlpipelines.commands import pairs
 from lab_lib.mlpipelines.deployment import read_config
@@ -89,3 +91,22 @@ def test_the_dockerfile_starts_from_the_image_that_the_library_names(kind, scope
     needed = getattr(importlib.import_module("lab_lib.algorithms.training.tensorflow"), "REQUIREMENTS", ())
     installed = re.findall(r"^RUN python -m pip install --no-cache-dir (.*)$", text, re.M)
     assert installed == ([" ".join(needed)] if kind == "training" else [])
+
+
+def test_pushing_a_seed_again_says_which_of_the_learners_files_it_replaces(tmp_path, monkeypatch):
+    seed.git("init", "--quiet", "--bare", str(tmp_path / "bare"))
+    repository = seed.Repository("training", "lab-training", str(tmp_path / "bare"))
+    monkeypatch.setattr(seed, "find_repositories", lambda _: {"training": repository})
+    monkeypatch.setattr(seed, "build_wheel", lambda *_: None)
+    monkeypatch.setattr(seed, "upload_wheel", lambda *_: None)
+    lab, said = SimpleNamespace(root=ROOT), []
+    assert seed.push_seed(lab, "training", say=said.append)
+    assert seed.push_seed(lab, "training", say=said.append) is None and said == []
+    copy = seed.checkout(repository, tmp_path / "copy")
+    (copy / "configs" / "dev.yml").write_text("Framework: huggingface\n")
+    (copy / "notes.txt").write_text("mine\n")
+    seed.commit_and_push(copy, "Another framework")
+    assert seed.push_seed(lab, "training", say=said.append)
+    (line,) = said
+    assert "lab-training: configs/dev.yml replaced by the seed's" in line and "notes.txt" not in line
+    assert (seed.checkout(repository, copy) / "notes.txt").read_text() == "mine\n"
