@@ -113,11 +113,30 @@ def check_port(port: int) -> None:
             ) from None
 
 
+def _check_room(home: Path, size: int = 2**20) -> None:
+    """Raise `LocalAwsError` when `size` bytes cannot be written to the home.
+
+    On a full disk the server would end without a word, since its log has no room either.
+    """
+    probe = home / "room.probe"
+    try:
+        (home / "logs").mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(bytes(size))
+    except OSError as error:
+        raise LocalAwsError(
+            f"The home {home} cannot be written ({error.strerror}). Make room there, or choose another with "
+            "LOCAL_AWS_HOME."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
 def _spawn(settings: Settings) -> LocalAws:
     home = settings.home
     check_port(settings.port)
+    _check_room(home)
     log_file = home / "logs" / "server.log"
-    log_file.parent.mkdir(parents=True, exist_ok=True)
     keep = (
         "PATH",
         "HOME",
@@ -239,5 +258,13 @@ def reset(home: Path) -> bool:
     for name in _OURS:
         shutil.rmtree(home / name, ignore_errors=True)
     for file in [*home.glob("state.sqlite3*"), home / "server.json", home / "sagemaker-sdk-config.yaml"]:
-        file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            file.unlink()
+    left = [
+        path for path in (*(home / name for name in _OURS), *home.glob("state.sqlite3*")) if path.exists()
+    ]
+    if left:
+        raise LocalAwsError(
+            f"{left[0]} cannot be removed. Is the disk read-only, or the file another user's?"
+        )
     return stopped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 import tarfile
@@ -9,13 +10,20 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlparse
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from lab_lib.images import FRAMEWORKS
 from lab_lib.registry import latest_approved
+from lab_lib.settings import LabError
+from local_aws import LocalAwsError
 from tools.backend import backend
 
 
-def main(framework: str, folder: str) -> None:
-    """Replace `folder` by the content of the model.tar.gz of the framework's newest Approved version."""
+def unpack(framework: str, folder: str) -> str:
+    """Replace `folder` by the content of the model.tar.gz of the framework's newest Approved version.
+
+    Returns the archive's address. Raises `LookupError` when nothing is approved, and what `backend` raises.
+    """
     target = Path(folder).resolve()
     with backend() as (lab, _), tempfile.TemporaryFile() as file:
         container = latest_approved(lab, framework)["InferenceSpecification"]["Containers"][0]
@@ -25,13 +33,25 @@ def main(framework: str, folder: str) -> None:
         shutil.rmtree(target, ignore_errors=True)
         with tarfile.open(fileobj=file) as archive:
             archive.extractall(target, filter="data")
-    print(f"{container['ModelDataUrl']} is in {target}")
+    return container["ModelDataUrl"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("framework", choices=FRAMEWORKS)
+    parser.add_argument("folder", help="where the model's files go; what is there is replaced")
+    args = parser.parse_args(argv)
+    try:
+        print(f"{unpack(args.framework, args.folder)} is in {Path(args.folder).resolve()}")
+    except (LookupError, LabError, LocalAwsError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        print(f"The model cannot be fetched: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in FRAMEWORKS:
-        sys.exit(f"usage: python -m tools.latest_model {{{','.join(FRAMEWORKS)}}} FOLDER")
-    try:
-        main(*sys.argv[1:])
-    except LookupError as error:
-        sys.exit(str(error))
+    sys.exit(main())

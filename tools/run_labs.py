@@ -7,6 +7,7 @@ its last run is skipped. Ctrl-C ends every process that was started.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 import papermill
 import psutil
+from nbclient.exceptions import DeadKernelError
 
 from lab_lib.registry import list_versions
 from lab_lib.settings import Lab, LabError
@@ -24,6 +26,8 @@ from local_aws import LocalAwsError
 from tools import processes
 from tools.backend import backend
 from tools.labs import BUILD, RUNS, STAMPS, SUMMARY, Run, fingerprint
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def _read(path: Path) -> dict:
@@ -98,6 +102,13 @@ def run_all(
                     print(f"{error.ename}: {error.evalue}", file=sys.stderr)
                     print(f"The notebook as far as it got: {partial}", file=sys.stderr)
                     return 1
+                except DeadKernelError:
+                    print(
+                        f"\n{run.name}: its kernel died. When that happens on its own, the machine had too little "
+                        "memory: the labs need up to 5 GiB.",
+                        file=sys.stderr,
+                    )
+                    return 1
                 stamps[run.name] = stamp
                 summary.setdefault("seconds", {})[run.name] = round(seconds, 1)
                 _write(STAMPS, stamps)
@@ -127,7 +138,6 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"no lab {', '.join(sorted(unknown))}; there are: {', '.join(run.name for run in RUNS)}")
 
-    BUILD.mkdir(parents=True, exist_ok=True)
     backend_name = os.environ.get("LAB_BACKEND", "")
     stamps, summary = _read(STAMPS), _read(SUMMARY)
     todo = [run for run in RUNS if run.name in args.labs] or outdated(RUNS, stamps, backend_name, args.force)
@@ -138,10 +148,16 @@ def main(argv: list[str] | None = None) -> int:
 
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        BUILD.mkdir(parents=True, exist_ok=True)
         with backend() as (lab, local_pid):
             return run_all(todo, lab, local_pid, backend_name, stamps, summary)
     except (LabError, LocalAwsError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        print(f"The labs' results cannot be written: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; everything that was started has ended.", file=sys.stderr)

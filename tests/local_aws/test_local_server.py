@@ -1,5 +1,6 @@
 """The server's life: start, stop, ports, races, and what the command `local-aws` says."""
 
+import errno
 import fcntl
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -192,6 +194,26 @@ def test_reset_forgets_state_and_keeps_files_of_others(tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "keep"
     with running_server(tmp_path) as local:
         assert clients_of(local.endpoint_url).s3.list_buckets()["Buckets"] == []
+
+
+def test_reset_says_what_it_could_not_remove(tmp_path, monkeypatch):
+    (tmp_path / "state.sqlite3").touch()
+
+    def refuse(path, missing_ok=False):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(LocalAwsError, match=r"state.sqlite3 cannot be removed. Is the disk read-only"):
+        client.reset(tmp_path)
+
+
+def test_a_full_disk_is_named_before_the_start(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(LocalAwsError, match=rf"{tmp_path} cannot be written \(No space left.*LOCAL_AWS_HOME"):
+        client.ensure_started(tmp_path, 0)
 
 
 def test_the_access_log_tells_service_action_status_and_key(server, aws):

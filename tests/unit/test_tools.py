@@ -1,7 +1,10 @@
 """What the Makefile calls: `tools`."""
 
+import contextlib
+import errno
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -9,8 +12,10 @@ import time
 import nbformat
 import psutil
 import pytest
+from nbclient.exceptions import DeadKernelError
 
-from tools import check_export, labs, processes, run_labs
+from lab_lib.settings import LabError
+from tools import check_export, labs, latest_model, processes, run_labs
 from tools.build_site import for_readers
 from tools.labs import ROOT, RUNS, fingerprint
 
@@ -71,6 +76,47 @@ def test_an_unknown_lab_is_refused(capsys):
     with pytest.raises(SystemExit):
         run_labs.main(["99-Nothing"])
     assert "no lab 99-Nothing; there are: 00-Data-Visualization" in capsys.readouterr().err
+
+
+@pytest.fixture
+def labs_elsewhere(tmp_path, monkeypatch):
+    """The labs' results are in a folder of the test's, and no backend is started; returns the folder."""
+    for name in ("BUILD", "STAMPS", "SUMMARY"):
+        monkeypatch.setattr(run_labs, name, tmp_path / getattr(labs, name).name)
+    monkeypatch.setattr(run_labs, "backend", lambda: contextlib.nullcontext((None, None)))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield tmp_path
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (DeadKernelError("Kernel died"), "00-Data-Visualization: its kernel died"),
+        (OSError(errno.ENOSPC, "No space left on device"), "results cannot be written: .*No space left"),
+    ],
+)
+def test_what_befalls_a_lab_from_outside_is_said_in_one_line(
+    labs_elsewhere, monkeypatch, capsys, trouble, words
+):
+    def fail(run):
+        raise trouble
+
+    monkeypatch.setattr(run_labs, "execute", fail)
+    assert run_labs.main(["00-Data-Visualization"]) == 1
+    said = capsys.readouterr().err
+    assert re.search(words, said) and len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("trouble", [LabError("No usable AWS credentials"), LookupError("No Approved model")])
+def test_the_newest_model_or_one_sentence(monkeypatch, capsys, tmp_path, trouble):
+    def fail():
+        raise trouble
+
+    monkeypatch.setattr(latest_model, "backend", fail)
+    assert latest_model.main(["huggingface", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"{trouble}\n"
 
 
 def test_lab_lib_is_what_the_notebooks_export():
