@@ -375,6 +375,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                               'lab_lib/mlpipelines/deployment.py'),
                                                 'lab_lib.mlpipelines.deployment.StrategyConfig': ( 'lib/deployment_pipeline.html#strategyconfig',
                                                                                                    'lab_lib/mlpipelines/deployment.py'),
+                                                'lab_lib.mlpipelines.deployment.StrategyConfig.limit_seconds': ( 'lib/deployment_pipeline.html#strategyconfig.limit_seconds',
+                                                                                                                 'lab_lib/mlpipelines/deployment.py'),
                                                 'lab_lib.mlpipelines.deployment._Part': ( 'lib/deployment_pipeline.html#_part',
                                                                                           'lab_lib/mlpipelines/deployment.py'),
                                                 'lab_lib.mlpipelines.deployment._delete_configuration': ( 'lib/deployment_pipeline.html#_delete_configuration',

@@ -66,7 +66,12 @@ class StrategyConfig(_Part):
     canary_percentage: Annotated[int, Field(ge=1, le=50)] = 10  # of the instances, first
     wait_seconds: Annotated[int, Field(ge=0, le=3600)] = 0  # how long both fleets stay, before the old one goes
     latency_alarm_ms: Annotated[float, Field(gt=0)] = 500.0  # canary: roll back when the mean is above it
-    timeout_seconds: Annotated[int, Field(ge=60, le=14_400)] = 1800
+    timeout_seconds: Annotated[int, Field(ge=60, le=14_400)] = 1800  # for starting the new fleet; waiting comes on top
+
+    @property
+    def limit_seconds(self) -> int:
+        "How long an update may take. SageMaker wants it longer than all waiting: after each step, and before the old fleet goes."
+        return self.timeout_seconds + 3 * self.wait_seconds
 
 
 class SmokeTest(_Part):
@@ -233,7 +238,7 @@ def deployment_policy(config: DeploymentConfig, alarms: list[str]) -> dict[str, 
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": routing,
             "TerminationWaitInSeconds": strategy.wait_seconds,
-            "MaximumExecutionTimeoutInSeconds": max(600, strategy.timeout_seconds),
+            "MaximumExecutionTimeoutInSeconds": max(600, strategy.limit_seconds),
         }
     }
     if alarms:
@@ -391,11 +396,11 @@ def deploy(
     say(f"version {arn}: Approved" + (f" ({package['ApprovalDescription']})" if package.get("ApprovalDescription") else ""))
     before = _describe(sagemaker, name)
     if before and before["EndpointStatus"] not in ("InService", "Failed"):
-        before = _wait(sagemaker, name, config.strategy.timeout_seconds, say)
+        before = _wait(sagemaker, name, config.strategy.limit_seconds, say)
     if before and before["EndpointStatus"] == "Failed":
         say(f"endpoint {name} had failed ({before.get('FailureReason', 'no reason given')}); it is made anew")
         sagemaker.delete_endpoint(EndpointName=name)
-        _wait_gone(sagemaker, name, config.strategy.timeout_seconds)
+        _wait_gone(sagemaker, name, config.strategy.limit_seconds)
         before = None
     if before and not force and _served(sagemaker, before) == fingerprint(config, arn, folder):
         result = smoke_test(lambda texts: predict(lab, texts, name), config.smoke_test)
@@ -416,7 +421,7 @@ def deploy(
         _delete_configuration(sagemaker, new)
         what = error.response["Error"]["Message"]
         raise DeploymentError(f"The endpoint {name} was not touched: {what}") from error
-    endpoint = _wait(sagemaker, name, config.strategy.timeout_seconds, say)
+    endpoint = _wait(sagemaker, name, config.strategy.limit_seconds, say)
     if endpoint["EndpointConfigName"] != new or endpoint["EndpointStatus"] != "InService":
         reason = endpoint.get("FailureReason", "no reason given")
         if endpoint["EndpointStatus"] == "InService":
@@ -437,7 +442,7 @@ def deploy(
             raise DeploymentError(f"Smoke test: {error}. The endpoint was deleted; nothing served before.") from error
         say(f"going back to {old}")
         sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=old)
-        endpoint = _wait(sagemaker, name, config.strategy.timeout_seconds, say)
+        endpoint = _wait(sagemaker, name, config.strategy.limit_seconds, say)
         if endpoint["EndpointConfigName"] != old or endpoint["EndpointStatus"] != "InService":
             raise DeploymentError(
                 f"Smoke test: {error}. Going back failed, too: {endpoint.get('FailureReason', endpoint['EndpointStatus'])}"

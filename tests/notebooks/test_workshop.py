@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 from checkout_copy import BIN, HERE, MAKE, copy_checkout, environment, net_namespace
 from service_model import problems
 
+from local_aws.config import DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY
 from tools.labs import RUNS
 from tools.processes import tree
 
@@ -85,6 +87,33 @@ def test_no_request_failed_during_the_update(workshop):
     text = output_text("00-Deploy-SageMaker-Endpoint-Monitor", workshop)
     answered, failed = re.search(r"(\d+) requests answered during the update, (\d+) failed", text).groups()
     assert int(answered) > 10 and int(failed) == 0
+
+
+def test_from_a_push_to_an_endpoint_in_five_minutes(workshop):
+    """Training included; then no request fails, a worse model is refused, a broken handler rolled back."""
+    text = output_text("01-Pipeline-Deployment", workshop)
+    ended = re.findall(r"^\[ *([\d.]+) s\] \S+-(training|deployment)-dev: (\w+)$", text, re.MULTILINE)
+    assert [(kind, status) for _, kind, status in ended] == [
+        ("training", "Succeeded"),
+        ("deployment", "Failed"),  # nothing is approved
+        ("deployment", "Succeeded"),
+        ("deployment", "Succeeded"),  # two instances
+        ("training", "Failed"),
+        ("deployment", "Failed"),
+    ]
+    assert float(ended[0][0]) + float(ended[2][0]) < 300
+    answered, failed = re.search(r"(\d+) requests answered, (\d+) failed", text).groups()
+    assert int(answered) > 10 and int(failed) == 0
+    assert re.search(r"The previous version is back \(", text)
+
+
+def test_no_build_log_shows_a_key(workshop):
+    with contextlib.closing(sqlite3.connect(workshop.copy / ".local_aws" / "state.sqlite3")) as state:
+        query = "select message from log_events where log_group like '%/codebuild-%'"
+        lines = [line for (line,) in state.execute(query)]
+    assert sum("Entering phase BUILD" in line for line in lines) == 6, "one build a delivery"
+    secrets = [DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY, *(workshop.environment[n] for n in ENVIRONMENT_SECRETS)]
+    assert [line for line in lines if any(secret in line for secret in secrets)] == []
 
 
 def test_no_packet_left_the_machine(workshop):

@@ -130,6 +130,17 @@ class TestAlarms:
         assert routing["CanarySize"] == {"Type": "CAPACITY_PERCENT", "Value": 20}
         assert {alarm["AlarmName"] for alarm in policy["AutoRollbackConfiguration"]["Alarms"]} == set(names)
 
+    @pytest.mark.parametrize("wait", [0, 600, 3600])
+    @pytest.mark.parametrize("timeout", [60, 1800, 14_400])
+    def test_the_update_may_take_longer_than_its_waiting(self, wait, timeout):
+        """SageMaker refuses a policy whose timeout is not, and one beyond 600 to 28800 seconds."""
+        settings = config(strategy={"traffic": "canary", "wait_seconds": wait, "timeout_seconds": timeout})
+        policy = deployment.deployment_policy(settings, [])["BlueGreenUpdatePolicy"]
+        waits = policy["TerminationWaitInSeconds"]
+        waits += policy["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"]
+        limit = policy["MaximumExecutionTimeoutInSeconds"]
+        assert waits + timeout <= limit and 600 <= limit <= 28_800
+
     def test_all_at_once_has_none(self, client):
         assert deployment.put_alarms(make_lab(client), config()) == []
         assert "AutoRollbackConfiguration" not in deployment.deployment_policy(config(), [])
