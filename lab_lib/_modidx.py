@@ -506,6 +506,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                               'lab_lib.seed._credential': ('lib/seed.html#_credential', 'lab_lib/seed.py'),
                               'lab_lib.seed._fill': ('lib/seed.html#_fill', 'lab_lib/seed.py'),
                               'lab_lib.seed._git_commit': ('lib/seed.html#_git_commit', 'lab_lib/seed.py'),
+                              'lab_lib.seed._origin': ('lib/seed.html#_origin', 'lab_lib/seed.py'),
                               'lab_lib.seed._push': ('lib/seed.html#_push', 'lab_lib/seed.py'),
                               'lab_lib.seed.build_wheel': ('lib/seed.html#build_wheel', 'lab_lib/seed.py'),
                               'lab_lib.seed.checkout': ('lib/seed.html#checkout', 'lab_lib/seed.py'),

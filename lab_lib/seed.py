@@ -171,11 +171,27 @@ def git(*arguments: str, folder: str | Path | None = None) -> str:
     return done.stdout
 
 # %% ../nbs/lib/19_seed.ipynb #503d544f
+def _origin(folder: Path) -> str:
+    "The address that `folder` was cloned from; empty when it was not."
+    try:
+        return git("config", "remote.origin.url", folder=folder).strip()
+    except LabError:
+        return ""
+
+
 def checkout(repository: Repository, folder: str | Path) -> Path:
-    "A fresh clone of the repository in `folder`, which is replaced; returns the folder."
+    """A fresh clone of the repository in `folder`; returns the folder.
+
+    An earlier clone of a repository of this name is replaced, with all changes in it. Raises `LabError` for a folder
+    that holds anything else.
+    """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()) and not (folder / ".git").is_dir():
-        raise LabError(f"{folder} exists and is not a clone; name another folder.")
+    if folder.exists() and not folder.is_dir():
+        raise LabError(f"{folder} is a file; name another folder.")
+    if folder.exists() and any(folder.iterdir()):
+        name = repository.url.rpartition("/")[2]
+        if not (folder / ".git").is_dir() or _origin(folder).rpartition("/")[2] != name:
+            raise LabError(f"{folder} exists and is not a clone of {name}; name another folder.")
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     git("clone", "--quiet", repository.url, str(folder))
@@ -270,6 +286,8 @@ def _push(kinds: Sequence[str], message: str | None) -> int:
 
 
 def _clone(kind: str, folder: str) -> int:
+    if os.path.lexists(folder) and not (os.path.isdir(folder) and not os.listdir(folder)):
+        raise LabError(f"{folder} exists already. Name another folder; a clone that is there is brought up to date by git pull.")
     lab = get_lab()
     copy = checkout(find_repositories(lab)[kind], folder)
     # plain git commands in the clone ask the same helper

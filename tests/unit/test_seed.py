@@ -120,3 +120,19 @@ def test_only_what_changed_is_committed_and_a_folder_of_others_is_left_alone(tmp
     with pytest.raises(LabError, match="exists and is not a clone"):
         seed.checkout(repository, mine)
     assert (mine / "thesis.txt").read_text() == "years of work"
+
+
+def test_another_projects_clone_is_left_alone(tmp_path, capsys):
+    repository = seed.Repository("training", "demo", str(tmp_path / "demo"))
+    seed.git("init", "--quiet", "--bare", str(tmp_path / "demo"))
+    seed.git("init", "--quiet", str(tmp_path / "mine"))
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    for origin in (None, "https://example.com/thesis"):
+        if origin:
+            seed.git("remote", "add", "origin", origin, folder=tmp_path / "mine")
+        with pytest.raises(LabError, match="mine exists and is not a clone of demo"):
+            seed.checkout(repository, tmp_path / "mine")
+    # the command replaces nothing, not even a clone of the same repository
+    assert seed.main(["clone", "training", str(tmp_path / "mine")]) == 1
+    assert "mine exists already. Name another folder" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
