@@ -212,7 +212,7 @@ def create_configuration(
         more["DataCaptureConfig"] = {
             "EnableCapture": True,
             "InitialSamplingPercentage": config.data_capture.sampling_percentage,
-            "DestinationS3Uri": config.data_capture.destination or lab.s3_uri("endpoints", endpoint.name, "captured"),
+            "DestinationS3Uri": config.data_capture.destination or lab.s3_uri("data-capture", endpoint.name),
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"], "CsvContentTypes": ["text/csv"]},
         }

@@ -136,7 +136,7 @@ def test_created_then_unchanged_then_updated_without_a_failed_request(aws, lab, 
     assert any(": InService after" in line for line in lines)
     capture = aws.sagemaker.describe_endpoint_config(EndpointConfigName=done["endpoint_config_name"])
     assert capture["DataCaptureConfig"]["InitialSamplingPercentage"] == 100
-    assert capture["DataCaptureConfig"]["DestinationS3Uri"].endswith(f"{lab.endpoint_name}/captured")
+    assert capture["DataCaptureConfig"]["DestinationS3Uri"].endswith(f"/data-capture/{lab.endpoint_name}")
     assert deploy(lab, config)["action"] == "unchanged"
 
     second = register(aws, lab, bucket, MODEL, 2)
