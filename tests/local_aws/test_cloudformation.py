@@ -588,6 +588,19 @@ def test_a_custom_resource_lives_and_changes_its_identity(stacks):
 
 
 @pytest.mark.slow
+def test_what_a_failed_update_made_is_deleted_with_the_properties_that_it_was_made_with(stacks):
+    template = with_function(Thing=custom(Id="one", Fail="Delete"))
+    stack = stacks.create(template, **IAM)
+    template |= {"Thing": custom(Id="two"), "Bad": ssm("", DependsOn="Thing")}
+    stack = stacks.update(stack, template, **IAM)
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert stacks.resources(stack)["Thing"].id == "one"
+    api_events = stacks.api.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
+    ends = [(e["PhysicalResourceId"], e["ResourceStatus"]) for e in api_events]
+    assert ("two", "DELETE_COMPLETE") in ends and ("two", "DELETE_FAILED") not in ends
+
+
+@pytest.mark.slow
 def test_a_custom_resource_fails(stacks):
     stack = stacks.create(with_function(Thing=custom(Id="one", Fail="Create")), **IAM)
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"

@@ -184,12 +184,11 @@ class Updater(Runner):
             return ""
         before = Resource(**resource.before)
         if how == "updated" and not skip:
-            current = resource.physical_id
-            properties = resource.before["declared"]
-            if why := self.steps.change(resource, properties):
+            made = _left(resource, "Delete")  # with the properties that it was made with
+            if why := self.steps.change(resource, resource.before["declared"]):
                 return why
-            if resource.physical_id != current:
-                stack.leftovers.append({**_left(before, "Delete"), "physical_id": current})
+            if resource.physical_id != made["physical_id"]:
+                stack.leftovers.append(made)
             before.physical_id, before.attributes = resource.physical_id, resource.attributes
         before.status = "UPDATE_COMPLETE"
         with self.app.lock:
