@@ -56,6 +56,16 @@ def test_every_link_within_the_site_leads_somewhere(site):
     assert not broken
 
 
+def test_pages_have_the_sites_own_style_and_one_search_field(site):
+    for name, path in pages(site).items():
+        if not name.startswith(("book/", "nbs/")):
+            continue
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        (style,) = page.select('link[href*="lab.css"]')
+        assert (path.parent / urlparse(style["href"]).path).exists(), name
+        assert len(page.select(".search-button-field")) == 1, name
+
+
 def test_pages_show_no_directive_of_nbdev(site):
     for name, path in pages(site).items():
         soup = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
