@@ -63,6 +63,32 @@ def test_create_and_update_refuse_what_is_wrong(pipes):
     assert code == "ResourceNotFound"
 
 
+@pytest.mark.parametrize(
+    ("operation", "request_", "said"),
+    [
+        ("start_pipeline_execution", {"PipelineExecutionDisplayName": "a run"}, "regular expression pattern"),
+        (
+            "start_pipeline_execution",
+            {"PipelineExecutionDescription": "x" * 3073},
+            "Value at 'pipelineExecutionDescription' failed to satisfy constraint: Member must have length less "
+            "than or equal to 3072",
+        ),
+        (
+            "list_pipeline_executions",
+            {"SortOrder": "Up"},
+            "Value 'Up' at 'sortOrder' failed to satisfy constraint: Member must satisfy enum value set: "
+            "[Ascending, Descending]",
+        ),
+        ("list_pipeline_executions", {"MaxResults": 101}, "have value less than or equal to 100"),
+        ("update_pipeline", {"PipelineDisplayName": "-x"}, "Value '-x' at 'pipelineDisplayName'"),
+    ],
+)
+def test_a_request_keeps_to_the_constraints_of_the_api(pipes, operation, request_, said):
+    name = pipes.create(always("a"))
+    code, message = refused(getattr(pipes.sm, operation), PipelineName=name, **request_)
+    assert code == "ValidationException" and said in message
+
+
 def test_versions_of_a_pipeline(pipes):
     sm, name = pipes.sm, pipes.create(fail("a", "one"))
     answer = sm.update_pipeline(
@@ -107,7 +133,7 @@ def test_parameters_are_checked_at_the_start(pipes):
         assert said(Epochs=wrong) == f"The value '{wrong}' of the parameter 'Epochs' is no Integer."
     assert said(Epochs="1", Rate="1_0.5") == "The value '1_0.5' of the parameter 'Rate' is no Float."
     assert said(Epochs="1", Rate="1e999") == "The value '1e999' of the parameter 'Rate' is no Float."
-    assert "has 1025 characters; 1024 are allowed" in said(Epochs="1", Mode="x" * 1025)
+    assert "'pipelineParameters.2.member.value' failed to satisfy" in said(Epochs="1", Mode="x" * 1025)
     assert said(Epochs="1", Rate="fast") == "The value 'fast' of the parameter 'Rate' is no Float."
     assert said(Epochs="1", Dry="yes") == "The value 'yes' of the parameter 'Dry' is no Boolean."
     assert said(Epochs="1", Mode="mid") == (

@@ -13,6 +13,7 @@ from local_aws.services.pipelines import requests
 from local_aws.services.pipelines.api_pipelines import find_version
 from local_aws.services.pipelines.book import Book
 from local_aws.services.pipelines.callbacks import CallbackError
+from local_aws.services.pipelines.constraints import checked
 from local_aws.services.pipelines.definition import Definition
 from local_aws.services.pipelines.manager import Manager, new_execution
 from local_aws.services.pipelines.naming import execution_id
@@ -228,4 +229,4 @@ def install(app: LocalAwsApp, book: Book, versions: Versions, manager: Manager) 
         send_pipeline_execution_step_success,
         send_pipeline_execution_step_failure,
     ):
-        setattr(SageMakerResponse, function.__name__, function)
+        setattr(SageMakerResponse, function.__name__, checked(function))

@@ -13,6 +13,7 @@ from local_aws.server.app import LocalAwsApp
 from local_aws.server.clients import client_of
 from local_aws.services.pipelines import requests
 from local_aws.services.pipelines.book import Book
+from local_aws.services.pipelines.constraints import checked
 from local_aws.services.pipelines.records import when
 from local_aws.services.pipelines.versions import Versions
 
@@ -34,7 +35,6 @@ def _make_client(app: LocalAwsApp, response: SageMakerResponse) -> None:
 def install(app: LocalAwsApp, book: Book, versions: Versions) -> None:
     def create_pipeline(self: SageMakerResponse) -> ActionResult:
         name, token = self._get_param("PipelineName"), self._get_param("ClientRequestToken")
-        requests.check_name(name, "pipelineName")
         _refuse_alias(self)
         pipelines = self.sagemaker_backend.pipelines
         if name in pipelines:
@@ -163,7 +163,7 @@ def install(app: LocalAwsApp, book: Book, versions: Versions) -> None:
         list_pipelines,
         list_pipeline_versions,
     ):
-        setattr(SageMakerResponse, function.__name__, function)
+        setattr(SageMakerResponse, function.__name__, checked(function))
 
 
 def find_version(versions: Versions, arn: str, number: int) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 
 TYPES = ("String", "Integer", "Float", "Boolean")
 MEMBERS = ("Name", "Type", "Description", "DefaultValue", "EnumValues")
-VALUE_LIMIT = 1024  # characters (AWS: the data type Parameter)
 _NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -70,10 +69,6 @@ def _parsed(parameter: Parameter, text: str) -> Any:
     problem = ParameterError(
         f"The value '{text}' of the parameter '{parameter.name}' is no {parameter.type}."
     )
-    if len(text) > VALUE_LIMIT:
-        raise ParameterError(
-            f"The value of the parameter '{parameter.name}' has {len(text)} characters; {VALUE_LIMIT} are allowed."
-        )
     if parameter.type == "String":
         return text
     if parameter.type == "Boolean":
