@@ -10,6 +10,7 @@ import argparse
 import errno
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ from tools import processes
 from tools.backend import backend
 from tools.labs import BUILD, RUNS, STAMPS, SUMMARY, Run, fingerprint
 
+NEEDS_GIT = "01-Pipeline-Deployment"  # the last lab: told before the first one runs
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
@@ -145,6 +147,14 @@ def main(argv: list[str] | None = None) -> int:
         print("The labs have not changed since their last run. `make workshop FORCE=1` runs them again.")
         report(summary)
         return 0
+
+    if NEEDS_GIT in [run.name for run in todo] and not shutil.which("git"):
+        print(
+            f"git is not installed, and the lab {NEEDS_GIT} pushes with it. On Debian and Ubuntu: "
+            "apt-get install git",
+            file=sys.stderr,
+        )
+        return 1
 
     signal.signal(signal.SIGTERM, _interrupt)
     try:

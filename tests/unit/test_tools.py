@@ -109,6 +109,14 @@ def test_what_befalls_a_lab_from_outside_is_said_in_one_line(
     assert re.search(words, said) and len(said.strip().splitlines()) == 1
 
 
+def test_without_git_no_lab_is_started(labs_elsewhere, monkeypatch, capsys):
+    assert RUNS[-1].name == run_labs.NEEDS_GIT
+    monkeypatch.setenv("PATH", str(labs_elsewhere))
+    monkeypatch.setattr(run_labs, "execute", lambda run: pytest.fail("a lab was started"))
+    assert run_labs.main([]) == 1
+    assert capsys.readouterr().err.startswith("git is not installed, and the lab 01-Pipeline-Deployment")
+
+
 @pytest.mark.parametrize("trouble", [LabError("No usable AWS credentials"), LookupError("No Approved model")])
 def test_the_newest_model_or_one_sentence(monkeypatch, capsys, tmp_path, trouble):
     def fail():
