@@ -251,8 +251,12 @@ def _wait(lab: Lab, arn: str) -> int:
         now = f"is {status}" if status else f"goes on. To stop it: stop-pipeline {arn}"
         print(f"\nThe execution {now}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # of `run-pipeline … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python's own end complains again
+        print(f"The execution goes on, but nobody reads about it. To stop it: stop-pipeline {arn}", file=sys.stderr)
+        return 1
     except (BotoCoreError, ClientError) as error:
-        now = f"is {status}, but why cannot be read" if status else "goes on, but it cannot be watched any more"
+        now = f"is {status}, but why cannot be read" if status else "cannot be watched any more, though it may go on"
         print(f"error: the execution {now}: {error}", file=sys.stderr)
         return 1
     print(f"{status} after {time.monotonic() - begun:.1f} s")

@@ -419,6 +419,24 @@ def test_ctrl_c_says_what_became_of_the_execution(capsys, monkeypatch, lab, made
         assert said(commands.run_pipeline) == "The execution is Failed"
 
 
+@pytest.mark.slow
+def test_nobody_reads_what_run_pipeline_prints(tmp_path):
+    """As `run-pipeline … | head` does it; in a process of its own, whose output is a pipe."""
+    code = """
+from lab_lib.mlpipelines import commands, execution
+execution.changes = lambda *_: iter([[execution.StepState("Train", "Executing")]] * 2)
+raise SystemExit(commands._wait(None, "the-arn"))
+"""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, cwd=ROOT)
+    os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr.decode() == (
+        "The execution goes on, but nobody reads about it. To stop it: stop-pipeline the-arn\n"
+    )
+
+
 def test_no_credentials(capsys, monkeypatch):
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
