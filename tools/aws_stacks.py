@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -108,8 +109,11 @@ def status(place: Place) -> None:
 
 
 def _given(text: str) -> dict[str, str]:
-    """`A=1 B=2` as a dict. Raises `LabError` for a word without =."""
-    pairs = [word.partition("=") for word in text.split()]
+    """`A=1 B='two words'` as a dict. Raises `LabError` for a word without =, or an open quotation mark."""
+    try:
+        pairs = [word.partition("=") for word in shlex.split(text)]
+    except ValueError as error:
+        raise LabError(f"The parameters {text!r} cannot be read: {error}.") from error
     if bad := [name for name, sign, _ in pairs if not sign]:
         raise LabError(f"Parameters are given as NAME=VALUE NAME=VALUE …, not {bad[0]!r}.")
     return {name: value for name, _, value in pairs}

@@ -6,6 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from lab_lib.settings import LabError
+
 
 def _resource(client: Any, stack: str, logical_id: str) -> str | None:
     """Physical id of a resource of the stack, or None."""
@@ -94,7 +96,7 @@ class Data:
             part = self.versions[start : start + 1000]
             answer = self.s3.delete_objects(Bucket=self.bucket, Delete={"Objects": part, "Quiet": True})
             for error in answer.get("Errors", []):
-                raise RuntimeError(f"S3 does not delete {error['Key']}: {error['Message']}")
+                raise LabError(f"S3 does not delete {error['Key']}: {error['Message']}")
         if self.versions:
             print(f"  emptied bucket {self.bucket}")
 

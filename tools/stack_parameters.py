@@ -68,17 +68,18 @@ def parameters(
     if unknown := set(given or {}) - known.keys():
         raise LabError(f"{stack} has no parameter {', '.join(sorted(unknown))}. It has: {', '.join(known)}.")
     project = settings["workshop"]["project"]
+    file = from_file(stack, environment)
+    # the account of 03, which makes the bucket
+    owner = (given or {}).get("AccountIdDev") or file.get("AccountIdDev") or account
     place = {
         "SageMakerDomainName": project,
         "RepositoryUrl": repository_url(),
         "S3BucketName": bucket_name(settings, account),
-        "S3BucketArtifacts": bucket_name(settings, account),
+        "S3BucketArtifacts": bucket_name(settings, owner),
         "ModelPackageGroupName": settings["registry"]["model_package_group"],
     }
     defaults = {name: str(parameter.get("Default", "")) for name, parameter in known.items()}
-    named = {name: value for name, value in defaults.items() if PROJECT in value} | from_file(
-        stack, environment
-    )
+    named = {name: value for name, value in defaults.items() if PROJECT in value} | file
     values = {name: value.replace(PROJECT, project) for name, value in named.items()}
     values |= {name: value for name, value in place.items() if name in known and value}
     return values | (given or {})

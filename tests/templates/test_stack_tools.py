@@ -35,6 +35,14 @@ def test_02_and_03_mean_the_same_bucket_and_group(settings):
     assert cicd["KMSAlias"] == ml["KMSAlias"]
 
 
+def test_the_bucket_belongs_to_the_account_that_03_is_deployed_in(settings):
+    given = {"AccountIdDev": "210987654321"}
+    cicd = parameters(STACKS[2], settings, ACCOUNT, given=given)
+    assert cicd["S3BucketArtifacts"] == parameters(STACKS[3], settings, "210987654321")["S3BucketName"]
+    same = parameters(STACKS[2], settings, ACCOUNT, given={"AccountIdDev": ""})
+    assert same["S3BucketArtifacts"] == parameters(STACKS[3], settings, ACCOUNT)["S3BucketName"]
+
+
 def test_another_project_has_other_names(settings):
     settings["workshop"]["project"] = "my-lab"
     settings["storage"]["bucket"] = "my-bucket"
@@ -78,6 +86,9 @@ def test_a_parameter_file_of_another_form(tmp_path, monkeypatch, content):
 
 def test_given_parameters_are_pairs():
     assert aws_stacks._given("A=1 B=x=y C=") == {"A": "1", "B": "x=y", "C": ""}
+    assert aws_stacks._given("A='two words' B=1") == {"A": "two words", "B": "1"}
+    with pytest.raises(LabError, match="No closing quotation"):
+        aws_stacks._given("A='two words")
     with pytest.raises(LabError, match="NAME=VALUE NAME=VALUE …, not 'A'"):
         aws_stacks._given("A")
 
