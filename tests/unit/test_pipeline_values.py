@@ -141,7 +141,7 @@ def test_durations(text, seconds):
     assert caching.duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "P", "1 hour", "PT", None, "T5"])
+@pytest.mark.parametrize("text", ["", "P", "1 hour", "PT", None, "T5", "P1DT"])
 def test_what_is_no_duration(text):
     with pytest.raises(ExpressionError):
         caching.duration(text)
