@@ -14,6 +14,7 @@ _JSON = "application/x-amz-json-1.1"
 @cache
 def protocol(service: str) -> str:
     """botocore's protocol for a signing name; `json` when botocore has no such service."""
+    from botocore.exceptions import UnknownServiceError
     from botocore.session import get_session
 
     from local_aws.server.identify import _BOTO_NAMES
@@ -21,7 +22,7 @@ def protocol(service: str) -> str:
     name = _BOTO_NAMES.get(service, service)
     try:
         return get_session().get_service_model(name).metadata["protocol"]
-    except Exception:
+    except UnknownServiceError:
         return "json"
 
 

@@ -37,6 +37,7 @@ def _read_form(environ: dict) -> dict[str, list[str]]:
 
 
 def _rest_action(service: str, environ: dict) -> str | None:
+    from botocore.exceptions import UnknownServiceError
     from moto.core.request import Request
     from moto.core.routing import NotFound, get_service_router
 
@@ -44,7 +45,7 @@ def _rest_action(service: str, environ: dict) -> str | None:
     if router is None:
         try:
             router = get_service_router(_BOTO_NAMES.get(service, service))
-        except Exception:  # no such service model: the caller names the method instead
+        except UnknownServiceError:  # the caller names the method instead
             router = False
         _ROUTERS[service] = router
     if router is False:

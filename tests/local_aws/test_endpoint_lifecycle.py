@@ -386,6 +386,14 @@ def test_only_an_approved_package_is_deployed(lab):
     create("from-package")
     endpoint = lab.endpoint(lab.config("from-package"))
     assert lab.ask(endpoint, "x")["name"] == "package"
+    lab.sagemaker.create_model(
+        ModelName="with-its-own",
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer={"ModelPackageName": arn, "Environment": {"NAME": "the model's own"}},
+    )
+    lab.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=lab.config("with-its-own"))
+    lab.settle(endpoint)
+    assert lab.ask(endpoint, "x")["name"] == "the model's own"  # over what the package has
     gone = arn.rpartition("/")[0] + "/99999"
     for name in (gone, group):  # a group's name is no package
         assert validation_error(

@@ -301,9 +301,6 @@ def with_definition(request, **members):
     request["TrainingJobDefinition"].update(members)
 
 
-NUMBERS = {"IntegerParameterRanges": [{"Name": "depth", "MinValue": "1", "MaxValue": "5"}]}
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -32,11 +32,6 @@ def schema(kind: str) -> dict[str, Any]:
     return json.loads((_folder() / "resources" / f"{_index()[kind]}.json").read_text("utf-8"))
 
 
-def is_aws_type(kind: str) -> bool:
-    """True for a type of AWS's registry, whether or not local_aws has a handler for it."""
-    return kind in _index()
-
-
 def _paths(kind: str, *names: str) -> set[tuple[str, ...]]:
     found = [path for name in names for path in schema(kind).get(name, ())]
     return {tuple(path.removeprefix("/properties/").split("/")) for path in found}

@@ -73,12 +73,14 @@ class LocalAccount:
                 f"S3 error: Domain name specified in {url} is not a valid S3 domain. On local_aws it is "
                 f"{self._app.endpoint_url}/BUCKET/KEY or an S3 URL of AWS."
             )
+        from moto.s3.exceptions import S3ClientError
+
         path = f"{match['sub']}/{match['path']}" if match["sub"] else match["path"]
         bucket, _, key = path.partition("/")
         with self._app.lock:
             try:
                 item = self._app.backend("s3", self.account).get_object(bucket, key)
-            except Exception:
+            except S3ClientError:  # no such bucket
                 item = None
             if item is None:
                 raise ValidationError(

@@ -82,11 +82,6 @@ class Flow:
         self.places[stage].open = is_open
         return self._admit(stage)
 
-    def resize(self, stages: int) -> None:
-        """The pipeline has a new number of stages. Call it when no execution is in it."""
-        kept = [Place(open=place.open) for place in self.places[:stages]]
-        self.places = kept + [Place() for _ in range(stages - len(kept))]
-
     @property
     def idle(self) -> bool:
         return all(place.holder is None and not place.waiting for place in self.places)

@@ -8,6 +8,7 @@ from pathlib import Path
 from moto.sagemaker.exceptions import ValidationError
 
 from local_aws.runtime import images
+from local_aws.server.s3access import NoSuchObject
 
 KINDS = {"tensorflow-inference": "tensorflow", "huggingface-pytorch-inference": "huggingface"}
 
@@ -94,7 +95,7 @@ def _objects(app, uri: str, compressed: bool) -> list:
     bucket, key = _split(uri)
     try:
         found = app.s3_list(bucket, key)
-    except Exception:  # no such bucket
+    except NoSuchObject:  # no such bucket
         return []
     return [item for item in found if not compressed or item.key == key]
 

@@ -50,7 +50,6 @@ class Instance:
         self.folder = folder / f"{variant}-{self.id}"
         self.tail: deque[str] = deque(maxlen=40)
         self.failure: str | None = None  # why it did not come up, if it was not its server that said so
-        self.restarts = 0
         self.busy = 0  # requests under way
         self._count = threading.Lock()
         self.log_stream = (group, f"{variant}/{self.id}")
@@ -111,7 +110,6 @@ class Instance:
                     return
                 pause = 0.5 if time.monotonic() - began > 60 else min(pause * 2, 30)
                 self._say(f"The container ended with exit status {status}; it is started again.")
-                self.restarts += 1
                 self._stopping.wait(pause)
         except containers.ArtifactError as error:
             self.failure = str(error)

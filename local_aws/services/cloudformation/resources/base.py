@@ -193,7 +193,6 @@ class Handler:
       together: the engine refuses that as AWS does.
     - `taggable`: `update` is also called when only the stack's tags changed (`ctx.old_tags`); default: whether
       `Tags` is in `properties`.
-    - `snapshots`: True if DeletionPolicy Snapshot is possible. No handler has it yet.
     """
 
     type: str = ""
@@ -201,7 +200,6 @@ class Handler:
     replaces: frozenset[str] | set[str] = frozenset()
     attributes: frozenset[str] | set[str] = frozenset()
     name_property: str | None = None
-    snapshots = False
 
     @property
     def taggable(self) -> bool:
