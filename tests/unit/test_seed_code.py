@@ -2,7 +2,10 @@
 
 import hashlib
 import importlib
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +18,8 @@ from lab_lib.images import image_uri
 from lab_lib.mlpipelines.commands import pairs
 from lab_lib.mlpipelines.deployment import read_config
 from lab_lib.seed import PACKAGE, SEEDS
+from local_aws.services.codebuild.buildspec import parse
+from tools.templates import template
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = {kind: ROOT / "seed_code" / folder for kind, folder in SEEDS.items()}
@@ -61,6 +66,33 @@ def test_the_buildspec_calls_commands_that_exist_with_the_pinned_boto3(kind):
     )
     # nothing prints the environment, where credentials are
     assert not any(re.search(r"\b(env|printenv|set)\b\s*($|\|)", command) for command in commands)
+
+
+def test_the_production_stage_deploys_the_version_that_dev_has_tried(tmp_path):
+    """Not the latest approved one: while somebody decides, a newer one may be approved."""
+    spec = parse((SEED["deployment"] / "buildspec.yml").read_text())
+    assert spec.exported == ["MODEL_PACKAGE_ARN"]
+    stub = tmp_path / "deploy-model"
+    stub.write_text(
+        '#!/bin/sh\necho "$@" >> calls\necho \'{"model_package_arn": "arn:group/3"}\' > deployment.json\n'
+    )
+    stub.chmod(0o755)
+    path = f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin"
+    script = "\n".join([*spec.phases["build"].commands, "printenv MODEL_PACKAGE_ARN"])
+    for given in ({}, {"MODEL_PACKAGE_ARN": "arn:group/3"}):
+        environment = {"PATH": path, "DEPLOY_CONFIG": "configs/a.yml", **given}
+        done = subprocess.run(
+            ["sh", "-ec", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == "arn:group/3", done.stderr
+    first, second = (tmp_path / "calls").read_text().splitlines()
+    assert "--model-package-arn" not in first
+    assert second == f"{first} --model-package-arn arn:group/3"
+    stages = template("02-ci-cd")["Resources"]["DeploymentPipeline"]["Properties"]["Stages"]
+    assert stages[1]["Actions"][0]["Namespace"] == "Dev"
+    production = stages[3]["Fn::If"][1]["Actions"][0]["Configuration"]["EnvironmentVariables"]
+    variables = {one["name"]: one["value"] for one in json.loads(production)}
+    assert variables == {"DEPLOY_CONFIG": "configs/prod.yml", "MODEL_PACKAGE_ARN": "#{Dev.MODEL_PACKAGE_ARN}"}
 
 
 @pytest.mark.parametrize("name", ["dev", "prod"])
