@@ -61,12 +61,6 @@ class Pipelines:
             request["HyperParameters"] = hyperparameters
         return {"Name": name, "Type": "Training", "Arguments": request, **more}
 
-    def model(self, name, **more):
-        """The shortest step that makes something: two calls, no job."""
-        image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
-        arguments = {"ExecutionRoleArn": ROLE, "PrimaryContainer": {"Image": image}}
-        return {"Name": name, "Type": "Model", "Arguments": arguments, **more}
-
     def out(self, name):
         uri = f"s3://{self.bucket}/pipes/{uuid.uuid4().hex}"
         return self.jobs.s3_output(name, uri, "/opt/ml/processing/out")

@@ -170,7 +170,7 @@ def test_a_request_that_sagemaker_refuses_fails_the_step_with_its_words(pipes):
     )
 
 
-def test_conditions_of_every_kind(pipes):
+def test_conditions_nested_and_of_every_kind(pipes):
     number, word, yes = get("Parameters.N"), get("Parameters.W"), get("Parameters.B")
     every = [
         compare("Equals", number, 3),
@@ -185,9 +185,10 @@ def test_conditions_of_every_kind(pipes):
         {"Type": "Not", "Condition": compare("Equals", word, "green")},
         {"Type": "Or", "Conditions": [compare("Equals", 1, 2), compare("Equals", word, "red")]},
     ]
+    inner = check("Inner", {"Type": "Not", "Condition": every[0]}, then=[fail("A")], other=[always("B")])
     name = pipes.create(
-        check("Outer", *every, then=[pipes.model("B")], other=[fail("C")]),
-        check("AfterB", {"Type": "Not", "Condition": every[0]}, then=[fail("A")], DependsOn=["B"]),
+        check("Outer", *every, then=[inner], other=[fail("C")]),
+        always("AfterB", DependsOn=["B"]),
         always("AfterA", DependsOn=["A"]),
         parameters=[
             {"Name": "N", "Type": "Integer", "DefaultValue": 3},
@@ -197,8 +198,8 @@ def test_conditions_of_every_kind(pipes):
     )
     found, steps = pipes.run(name)
     assert found["PipelineExecutionStatus"] == "Succeeded"
-    assert list(steps) == ["Outer", "B", "AfterB"]
-    assert steps["AfterB"]["Metadata"]["Condition"]["Outcome"] == "False"
+    assert list(steps) == ["Outer", "Inner", "B", "AfterB"]
+    assert steps["Inner"]["Metadata"]["Condition"]["Outcome"] == "False"
     for values in ({"N": "4"}, {"W": "green"}, {"B": "false"}, {"W": "blue"}):
         found, steps = pipes.run(name, values)
         assert found["PipelineExecutionStatus"] == "Failed" and set(steps) == {"Outer", "C"}

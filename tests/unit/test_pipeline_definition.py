@@ -181,10 +181,6 @@ def parameter(kind="String", **more):
             "ExpireAfter must be an ISO 8601 duration",
         ),
         (text({"Name": "l", "Type": "Lambda", "Arguments": {}}), "a Lambda step needs a FunctionArn"),
-        (
-            text(condition("a", [equals(1, 1)], [condition("b", [equals(1, 1)])])),
-            "'b' is in a branch of the condition step 'a'; a condition step cannot hold another one",
-        ),
         (text(fail("a", DependOn=["b"])), "the step 'a' has the unknown member 'DependOn'"),
         (text(fail("a"), Stepz=[]), "it has the unknown member 'Stepz'"),
         (text(condition("c", [{**equals(1, 1), "Expression": 1}])), "Equals has no member 'Expression'"),
@@ -255,6 +251,15 @@ def test_properties_that_a_step_may_have():
             *(fail(f"f{index}", {"Get": path}) for index, path in enumerate(read)),
         )
     )
+
+
+def test_what_may_be_left_out_or_nested():
+    """A parameter is a String unless it says otherwise; AWS runs conditions in a condition's branches."""
+    steps = [
+        condition("c", [equals(1, 1)], [condition("d", [equals(1, 1)], [fail("e", {"Get": "Parameters.p"})])])
+    ]
+    found = parse(json.dumps({"Parameters": [{"Name": "p"}], "Steps": steps}))
+    assert found.parameters["p"].type == "String" and found.steps["e"].branch == ("d", True)
 
 
 def test_types_of_aws_that_are_not_emulated_are_no_error_of_the_definition():

@@ -92,7 +92,7 @@ def _load(text: str) -> dict[str, Any]:
         raise InvalidDefinition(f"it is not valid JSON ({error})") from None
     if not isinstance(data, dict):
         raise InvalidDefinition("it must be a JSON object")
-    if data.get("Version") != VERSION:
+    if data.get("Version", VERSION) != VERSION:
         raise InvalidDefinition(f"Version must be '{VERSION}', but is {data.get('Version')!r}")
     if unknown := [member for member in data if member not in MEMBERS]:
         raise InvalidDefinition(f"it has the unknown member '{unknown[0]}'; there are {', '.join(MEMBERS)}")
@@ -136,11 +136,6 @@ def _collect(raw_steps: Any, branch: tuple[str, bool] | None, found: dict[str, S
             )
         found[name] = Step(name, kind, raw, branch)
         if kind == "Condition":
-            if branch:
-                raise InvalidDefinition(
-                    f"the condition step '{name}' is in a branch of the condition step '{branch[0]}'; a condition "
-                    "step cannot hold another one"
-                )
             arguments = raw.get("Arguments")
             if not isinstance(arguments, dict):
                 raise InvalidDefinition(f"the condition step '{name}' has no Arguments")

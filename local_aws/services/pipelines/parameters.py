@@ -49,7 +49,7 @@ def declare(raw: Any) -> Parameter:
         raise ParameterError(
             f"the parameter '{name}' has no member '{unknown[0]}'; it has {', '.join(MEMBERS)}"
         )
-    kind, default, enum = raw.get("Type"), raw.get("DefaultValue"), raw.get("EnumValues")
+    kind, default, enum = raw.get("Type", "String"), raw.get("DefaultValue"), raw.get("EnumValues")
     if kind not in TYPES:
         raise ParameterError(f"the parameter '{name}' has the type {kind!r}; there are {', '.join(TYPES)}")
     if default is not None and not _of_type(default, kind):
