@@ -239,6 +239,26 @@ def test_an_update_that_fails_is_rolled_back(checkout, aws):
     assert names(aws)["domain-id"] == outputs(aws, STACKS[1])["DomainId"]
 
 
+def test_a_domain_that_an_update_made_and_took_back_leaves_nothing(checkout, aws):
+    """Another domain needs another profile: the update fails after the new domain, with its file system, was made."""
+    before = inventory(aws, PROJECT)
+    said = checkout.stacks("up", STACKS[1], "--parameters", "SageMakerDomainName=another", status=1)
+    assert "Domain (AWS::SageMaker::Domain) is replaced" in said and "UPDATE_ROLLBACK_COMPLETE" in said
+    assert "DELETE_FAILED" not in said and "DELETE_COMPLETE              RemoveDomain" in said
+    assert inventory(aws, PROJECT) == before
+
+
+def test_a_domain_that_an_update_replaced_is_removed_with_its_file_system(checkout, aws):
+    count = {kind: len(things) for kind, things in inventory(aws, PROJECT).items()}
+    old, given = names(aws)["domain-id"], "SageMakerDomainName=another UserProfileName=someone"
+    said = checkout.stacks("up", STACKS[1], "--parameters", given)
+    assert "DELETE_FAILED" not in said
+    assert {kind: len(things) for kind, things in inventory(aws, PROJECT).items()} == count
+    assert names(aws)["domain-id"] != old
+    checkout.stacks("up", STACKS[1])
+    assert {kind: len(things) for kind, things in inventory(aws, PROJECT).items()} == count
+
+
 def test_later_stacks_go_first(checkout, deployed):
     said = checkout.stacks("down", STACKS[0], status=1)
     assert "01-sagemaker-studio-environment, 02-ci-cd, 03-ml-environment build on 00-networking" in said
