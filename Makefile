@@ -43,7 +43,7 @@ test: $(INSTALLED) $(CHECKOV)/.installed ## all tests: code, notebooks, local_aw
 	$(BIN)/python -m pytest tests
 
 test-fast: $(INSTALLED) ## the quick tests, under 3 minutes
-	$(BIN)/python -m pytest tests -m 'not slow' -n 2
+	$(BIN)/python -m pytest tests -m 'not slow' -n 2 --dist loadfile
 
 book: $(INSTALLED) ## build the site from the labs as they were last run
 	@$(BIN)/python -m tools.build_site

@@ -264,6 +264,7 @@ def test_a_damaged_archive_is_refused_not_half_unpacked(tmp_path):
             containers.lay_out(app, container, tmp_path / name)
 
 
+@pytest.mark.slow
 def test_requirements_go_into_the_endpoints_own_environment(lab):
     files = {"code/requirements.txt": "# nothing but a comment\n"}
     assert lab.ask(lab.endpoint(lab.config(lab.model(files=files))), "x")["echo"] == "x"
@@ -404,6 +405,7 @@ def test_only_an_approved_package_is_deployed(lab):
         ) == (f"Could not find model package {name}.")
 
 
+@pytest.mark.slow
 def test_the_sdk_resources_work_unchanged(lab, monkeypatch):
     """Model, EndpointConfig and Endpoint of the SageMaker SDK v3: create, get, wait, invoke, delete."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", lab.local.endpoint_url)

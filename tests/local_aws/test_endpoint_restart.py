@@ -66,6 +66,7 @@ def test_a_killed_server_leaves_no_process_and_its_endpoints_come_back(lab):
     assert lab.ask(endpoint, "x")["name"] == "a"
 
 
+@pytest.mark.slow
 def test_stop_while_an_endpoint_is_creating(lab):
     slow = lab.model("import time; time.sleep(60)\n")
     endpoint = lab.endpoint(lab.config(slow), wait=False)
@@ -89,6 +90,7 @@ WHILE_A_FILE_IS_THERE = """
 """
 
 
+@pytest.mark.slow
 def test_a_scaling_that_a_stop_interrupts_is_done_after_the_start(lab, tmp_path):
     slow, needed = tmp_path / "slow", tmp_path / "needed"
     needed.touch()
@@ -106,6 +108,7 @@ def test_a_scaling_that_a_stop_interrupts_is_done_after_the_start(lab, tmp_path)
     assert described["ProductionVariants"][0]["CurrentInstanceCount"] == 2
 
 
+@pytest.mark.slow
 def test_an_update_of_an_endpoint_that_did_not_come_back_is_not_in_service_when_it_fails(lab, tmp_path):
     needed = tmp_path / "needed"
     needed.touch()

@@ -78,6 +78,7 @@ def test_no_number_as_port():
     )
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_start_one_server(tmp_path):
     code = (
         "import sys; from local_aws import ensure_started; print(ensure_started(sys.argv[1], 0, "
@@ -103,7 +104,7 @@ def test_a_record_left_by_a_killed_server_does_not_count(tmp_path):
             assert second.pid != first.pid
 
 
-@pytest.mark.parametrize("sandbox", ["auto", "paths"])
+@pytest.mark.parametrize("sandbox", ["auto", pytest.param("paths", marks=pytest.mark.slow)])
 def test_stop_leaves_no_process_of_a_job(tmp_path, monkeypatch, sandbox):
     monkeypatch.setenv("LOCAL_AWS_SANDBOX", sandbox)
     with running_server(tmp_path) as local:

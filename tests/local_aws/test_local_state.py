@@ -68,7 +68,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path):
             assert sorted(p.stat().st_size for p in blobs) == [6, 9, 9_000_000]
 
 
-@pytest.mark.parametrize("sandbox", ["auto", "paths"])
+@pytest.mark.parametrize("sandbox", ["auto", pytest.param("paths", marks=pytest.mark.slow)])
 def test_a_job_that_ran_when_the_server_was_killed_is_failed(tmp_path, monkeypatch, sandbox):
     monkeypatch.setenv("LOCAL_AWS_SANDBOX", sandbox)
     with running_server(tmp_path) as local:
@@ -102,6 +102,7 @@ def test_a_job_that_ran_when_the_server_was_killed_is_failed(tmp_path, monkeypat
             assert list((tmp_path / "jobs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_deleted_bucket_made_again_is_empty_after_a_restart(tmp_path):
     with running_server(tmp_path) as local:
         aws = clients_of(local.endpoint_url)
@@ -158,6 +159,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing(tmp_path):
         process.stderr.close()
 
 
+@pytest.mark.slow
 def test_a_copy_that_was_not_finished_does_not_hinder_the_next_start(tmp_path):
     """A server that is killed while it stores a job's file leaves `incoming-…` beside the blobs' folders."""
     with running_server(tmp_path) as local:

@@ -103,6 +103,7 @@ def run(server, tmp_path, code):
     return done.stdout
 
 
+@pytest.mark.slow  # the SDK looks every few seconds
 @pytest.mark.timeout(160)
 def test_model_trainer_streams_logs_and_tells_why_a_script_failed(server, tmp_path):
     out = run(server, tmp_path, TRAINER)

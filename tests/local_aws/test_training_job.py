@@ -136,6 +136,15 @@ def test_a_script_that_raises_fails_the_job_with_its_traceback(jobs):
     assert log[-1] == "ValueError: unknown label Neutrall"
 
 
+def test_a_failed_job_uploads_its_output_but_no_model(jobs, aws, bucket):
+    code = "open('/opt/ml/model/half', 'w'); open('/opt/ml/output/data/why', 'w'); raise SystemExit(1)"
+    job = jobs.train(code)
+    prefix = f"out/{job['TrainingJobName']}/output/"
+    found = aws.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    assert [item["Key"].removeprefix(prefix) for item in found] == ["output.tar.gz"]
+    assert "ModelArtifacts" not in job
+
+
 def test_failure_reason_comes_from_the_failure_file_and_is_cut_to_1024(jobs):
     job = jobs.train(
         "open('/opt/ml/output/failure', 'w').write('x' * 5000 + ' the end'); raise SystemExit(3)"

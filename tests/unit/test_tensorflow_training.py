@@ -169,6 +169,7 @@ def test_the_saved_model_has_only_tensorflows_own_operations(trained):
     assert not {name for name in operations if "PyFunc" in name}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(trained, tmp_path):
     expected = load(trained[1]).predict_proba(TEXTS)
     training.fit(make_rows(), make_rows(), small_config(), tmp_path / "same")
