@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
@@ -64,6 +65,18 @@ def test_pages_have_the_sites_own_style_and_one_search_field(site):
         (style,) = page.select('link[href*="lab.css"]')
         assert (path.parent / urlparse(style["href"]).path).exists(), name
         assert len(page.select(".search-button-field")) == 1, name
+
+
+def test_amounts_of_money_are_no_formulas(site):
+    for name, path in pages(site).items():
+        assert not BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").select(".math"), name
+
+
+def test_amounts_of_money_are_no_formulas_in_jupyter_either():
+    for path in (ROOT / "nbs").rglob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "markdown":
+                assert not re.search(r"(?<!\\)\$\d", cell.source), f"{path}: a price needs \\$"
 
 
 def test_pages_show_no_directive_of_nbdev(site):
