@@ -137,7 +137,7 @@ def test_logs_follows_a_job_to_its_end(server, jobs):
     said = cli("logs", request["TrainingJobName"], "--follow", "--home", server.home)
     assert (said.returncode, said.stdout) == (0, "one\ntwo\n")
     unknown = cli("logs", "nobody", "--home", server.home)
-    assert unknown.stderr == "local-aws: There is no log of a job or endpoint named nobody.\n"
+    assert unknown.stderr == "local-aws: There is no log of a job, build or endpoint named nobody.\n"
     assert "listening on" in cli("logs", "--home", server.home).stdout
 
 
