@@ -5,7 +5,6 @@ __all__ = ['REQUIREMENTS', 'read_body', 'input_handler', 'read_probabilities', '
 
 # %% ../../../nbs/lib/08_inference_tensorflow.ipynb #fc37ef5d
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -13,7 +13,6 @@ import csv
 import json
 import os
 import random
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
