@@ -125,6 +125,12 @@ def test_create_processing_job_twice_is_resource_in_use(aws, jobs):
     ("change", "message"),
     [
         (
+            lambda r: r["ProcessingResources"]["ClusterConfig"].update(InstanceType="ml.m5.tiny"),
+            "1 validation error detected: Value 'ml.m5.tiny' at 'processingResources.clusterConfig.instanceType' "
+            "failed to satisfy constraint: Member must satisfy enum value set of ProcessingInstanceType, such as "
+            "ml.m5.xlarge",
+        ),
+        (
             lambda r: r["ProcessingInputs"][0]["S3Input"].update(LocalPath="/tmp/in"),
             "Input code: LocalPath must start with /opt/ml/processing, but is '/tmp/in'.",
         ),

@@ -206,6 +206,10 @@ def test_create_training_job_twice_is_resource_in_use(aws, jobs):
             "Value 'bad_name' at 'trainingJobName' failed to satisfy",
         ),
         (
+            lambda r: r["ResourceConfig"].update(InstanceType="ml.m5.tiny"),
+            "Value 'ml.m5.tiny' at 'resourceConfig.instanceType' failed to satisfy",
+        ),
+        (
             lambda r: r["AlgorithmSpecification"].update(TrainingInputMode="Pipe"),
             "input mode Pipe is not emulated",
         ),

@@ -291,6 +291,10 @@ def test_stop_transform_job(batch, lab, model):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (
+            lambda r: r["TransformResources"].update(InstanceType="ml.m5.tiny"),
+            "Value 'ml.m5.tiny' at 'transformResources.instanceType' failed to satisfy",
+        ),
         (lambda r: r["TransformInput"].update(SplitType="RecordIO"), "SplitType RecordIO is not emulated"),
         (
             lambda r: r.update(MaxPayloadInMB=60, MaxConcurrentTransforms=2),

@@ -5,7 +5,7 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 from local_aws.services.jobs.api import Kind
-from local_aws.services.jobs.validation import check_name, check_s3_uri
+from local_aws.services.jobs.validation import check_instance_type, check_name, check_s3_uri
 
 KIND = Kind(
     "Processing",
@@ -26,6 +26,8 @@ def _check_path(path: str | None, what: str) -> None:
 def validate(request: dict[str, Any]) -> None:
     """Raise ValidationException for what AWS refuses at once, or what cannot be run here."""
     check_name(request["ProcessingJobName"], "processingJobName")
+    kind = request["ProcessingResources"]["ClusterConfig"]["InstanceType"]
+    check_instance_type(kind, "Processing", "processingResources.clusterConfig.instanceType")
     if not (request["AppSpecification"].get("ContainerEntrypoint") or []):
         raise ValidationError(
             message="AppSpecification.ContainerEntrypoint must be given on local_aws: images have no "

@@ -5,7 +5,13 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 from local_aws.services.jobs.api import Kind
-from local_aws.services.jobs.validation import check_channel_name, check_name, check_regexes, check_s3_uri
+from local_aws.services.jobs.validation import (
+    check_channel_name,
+    check_instance_type,
+    check_name,
+    check_regexes,
+    check_s3_uri,
+)
 
 KIND = Kind(
     "Training",
@@ -33,6 +39,8 @@ def validate(request: dict[str, Any]) -> None:
         raise ValidationError(
             message="InstanceGroups are not emulated by local_aws. Use InstanceType and InstanceCount."
         )
+    kind = request["ResourceConfig"].get("InstanceType")
+    check_instance_type(kind, "Training", "resourceConfig.instanceType")
     seen: set[str] = set()
     for channel in request.get("InputDataConfig") or []:
         name = channel["ChannelName"]

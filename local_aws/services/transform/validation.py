@@ -5,7 +5,7 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 from local_aws.services.jobs.api import Kind
-from local_aws.services.jobs.validation import check_name, check_s3_uri
+from local_aws.services.jobs.validation import check_instance_type, check_name, check_s3_uri
 from local_aws.services.transform import formats
 from local_aws.services.transform.jsonpath import BadPath
 from local_aws.services.transform.processing import DEFAULT_PAYLOAD, Processing
@@ -87,6 +87,8 @@ def _check_data_processing(request: dict[str, Any]) -> None:
 def validate(request: dict[str, Any]) -> None:
     """Raise ValidationException for what AWS refuses at once, or what cannot be run here."""
     check_name(request["TransformJobName"], "transformJobName")
+    kind = request["TransformResources"]["InstanceType"]
+    check_instance_type(kind, "Transform", "transformResources.instanceType")
     check_s3_uri(request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], "s3Uri")
     check_s3_uri(request["TransformOutput"]["S3OutputPath"], "s3OutputPath")
     _check_emulated(request)
