@@ -86,6 +86,16 @@ def in_service(record: Record, kind: str, name: str, doing: str) -> None:
         raise ResourceInUseException(message=f"Unable to {doing} {kind} [{name}]: it is {record.status}.")
 
 
+def at_rest(
+    records: dict[tuple[str, str], Record], request: dict[str, Any], kind: str, doing: str
+) -> tuple[str, str, Record]:
+    """(domain id, name, record) of the UserProfile or Space that a request names; refuses `doing` while it moves."""
+    domain_id, name = request["DomainId"], request[f"{kind}Name"]
+    record = find(records, (domain_id, name), kind)
+    in_service(record, kind, name, doing)
+    return domain_id, name, record
+
+
 def taken(kind: str, name: str) -> ResourceInUseException:
     return ResourceInUseException(
         message=f"Resource Already Exists: {kind} with name {name} already exists. Choose a different name."
@@ -96,6 +106,13 @@ def still_used(kind: str, name: str, by: str) -> ResourceInUseException:
     return ResourceInUseException(
         message=f"Unable to delete {kind} [{name}] because {by}(s) are associated with it."
     )
+
+
+def refuse_with_apps(records: Studio, domain_id: str, owner: str, kind: str, name: str) -> None:
+    """Refuse to delete a UserProfile or Space as long as it has apps. `owner`: `user/NAME` or `space/NAME`."""
+    apps = (app for key, app in records.apps.items() if key[:2] == (domain_id, owner))
+    if any(app.status != "Deleted" for app in apps):
+        raise still_used(kind, name, "App")
 
 
 def check_name(name: str, member: str) -> None:

@@ -9,6 +9,7 @@ from moto.sagemaker.responses import SageMakerResponse
 from local_aws.services.studio.records import (
     Record,
     Studio,
+    at_rest,
     check_choice,
     check_name,
     chosen,
@@ -16,7 +17,7 @@ from local_aws.services.studio.records import (
     in_service,
     merged,
     page,
-    still_used,
+    refuse_with_apps,
     studio,
     taken,
 )
@@ -101,9 +102,7 @@ def list_spaces(self: SageMakerResponse) -> ActionResult:
 
 def update_space(self: SageMakerResponse) -> ActionResult:
     request, records = self.params, studio(self.sagemaker_backend)
-    domain_id, name = request["DomainId"], request["SpaceName"]
-    space = find(records.spaces, (domain_id, name), "Space")
-    in_service(space, "Space", name, "update")
+    domain_id, _, space = at_rest(records.spaces, request, "Space", "update")
     settings = merged(space.sent["SpaceSettings"], request.get("SpaceSettings"))
     _check(records, domain_id, settings, space.sent.get("OwnershipSettings", {}).get("OwnerUserProfileName"))
     space.sent = {**space.sent, "SpaceSettings": settings}
@@ -114,15 +113,9 @@ def update_space(self: SageMakerResponse) -> ActionResult:
 
 
 def delete_space(self: SageMakerResponse) -> EmptyResult:
-    records, domain_id, name = (
-        studio(self.sagemaker_backend),
-        self.params["DomainId"],
-        self.params["SpaceName"],
-    )
-    space = find(records.spaces, (domain_id, name), "Space")
-    in_service(space, "Space", name, "delete")
-    if any(k[:2] == (domain_id, f"space/{name}") and r.status != "Deleted" for k, r in records.apps.items()):
-        raise still_used("Space", name, "App")
+    records = studio(self.sagemaker_backend)
+    domain_id, name, space = at_rest(records.spaces, self.params, "Space", "delete")
+    refuse_with_apps(records, domain_id, f"space/{name}", "Space", name)
     space.move("Deleting", None)
     return EmptyResult()
 

@@ -7,12 +7,14 @@ from moto.sagemaker.responses import SageMakerResponse
 from local_aws.services.studio import home
 from local_aws.services.studio.records import (
     Record,
+    at_rest,
     check_name,
     chosen,
     find,
     in_service,
     merged,
     page,
+    refuse_with_apps,
     still_used,
     studio,
     taken,
@@ -70,13 +72,8 @@ def list_user_profiles(self: SageMakerResponse) -> ActionResult:
 
 
 def update_user_profile(self: SageMakerResponse) -> ActionResult:
-    records, domain_id, name = (
-        studio(self.sagemaker_backend),
-        self.params["DomainId"],
-        self.params["UserProfileName"],
-    )
-    user = find(records.users, (domain_id, name), "UserProfile")
-    in_service(user, "UserProfile", name, "update")
+    records = studio(self.sagemaker_backend)
+    domain_id, _, user = at_rest(records.users, self.params, "UserProfile", "update")
     settings = merged(user.sent["UserSettings"], self.params.get("UserSettings"))
     check_settings(records, settings)
     _check_groups(self, find(records.domains, domain_id, "Domain"), settings)
@@ -86,15 +83,9 @@ def update_user_profile(self: SageMakerResponse) -> ActionResult:
 
 
 def delete_user_profile(self: SageMakerResponse) -> EmptyResult:
-    records, domain_id, name = (
-        studio(self.sagemaker_backend),
-        self.params["DomainId"],
-        self.params["UserProfileName"],
-    )
-    user = find(records.users, (domain_id, name), "UserProfile")
-    in_service(user, "UserProfile", name, "delete")
-    if any(k[:2] == (domain_id, f"user/{name}") and r.status != "Deleted" for k, r in records.apps.items()):
-        raise still_used("UserProfile", name, "App")
+    records = studio(self.sagemaker_backend)
+    domain_id, name, user = at_rest(records.users, self.params, "UserProfile", "delete")
+    refuse_with_apps(records, domain_id, f"user/{name}", "UserProfile", name)
     owned = (r.sent.get("OwnershipSettings", {}) for k, r in records.spaces.items() if k[0] == domain_id)
     if any(owner.get("OwnerUserProfileName") == name for owner in owned):
         raise still_used("UserProfile", name, "Space")
