@@ -55,6 +55,21 @@ def test_the_end_is_tried_again(sent):
     assert manager.book.written == ["Succeeded"]
 
 
+@pytest.mark.parametrize(
+    ("status", "step", "ends"),
+    [("Executing", "Executing", ("Failed", "Failed")), ("Stopping", "Stopping", ("Stopped", "Stopped"))],
+)
+def test_what_a_dead_server_leaves_behind(sent, status, step, ends):
+    run, manager = execution(), Manager(SimpleNamespace(), Book(failures=0))
+    run.status, run.steps = status, {"a": StepRecord("a", "Training", status=step)}
+    manager.book.all = lambda: [run]
+    manager.recover()
+    assert (run.status, run.steps["a"].status) == ends
+    assert run.steps["a"].reason == module.SERVER_DIED
+    assert run.reason == (module.SERVER_DIED if ends[0] == "Failed" else None)
+    assert manager.book.written == [[("a", ends[1])], ends[0]]
+
+
 def test_a_status_is_told_once_with_the_one_before(sent):
     run, manager = execution(), Manager(SimpleNamespace(), Book(failures=0))
     record = StepRecord("a", "Training", status="Executing", metadata={"TrainingJob": {"Arn": "arn:x"}})

@@ -135,15 +135,16 @@ class Manager:
 
     # -- the server's start and end ------------------------------------------------------------------------
     def recover(self) -> None:
-        """What ran when the last server ended is Failed."""
+        """What ran when the last server ended is Failed; what was being stopped is Stopped."""
         for execution in self.book.all():
             if execution.final:
                 continue
             for record in execution.steps.values():
                 if not record.final:
-                    record.close("Failed", SERVER_DIED)
+                    record.close("Stopped" if record.status == "Stopping" else "Failed", SERVER_DIED)
                     self.step_changed(execution, record)
-            execution.status, execution.reason = "Failed", SERVER_DIED
+            stopped = execution.status == "Stopping"
+            execution.status, execution.reason = ("Stopped", None) if stopped else ("Failed", SERVER_DIED)
             execution.touch()
             self.execution_changed(execution)
 
