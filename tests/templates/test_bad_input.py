@@ -70,6 +70,28 @@ def test_an_invalid_range_that_looks_right_is_rolled_back_and_can_be_put_right(r
     assert inventory(aws, PROJECT) == {}
 
 
+def test_zones_are_those_that_were_named_for_a_region_whose_first_lacks_something(region_of):
+    aws, stacks = region_of("eu-west-2")
+    assert "the name of a zone" in attempt(stacks, NETWORK, AvailabilityZone1="euw2-az3", **SMALL)
+    zones = {"AvailabilityZone1": "eu-west-2c", "AvailabilityZone2": "eu-west-2a"}
+    assert attempt(stacks, NETWORK, **zones, InterfaceEndpoints="one-zone", NatGateway="true") == ""
+    (stack,) = aws.cloudformation.describe_stacks(StackName=f"{PROJECT}-{NETWORK}")["Stacks"]
+    own = [
+        {
+            "Name": "vpc-id",
+            "Values": [o["OutputValue"] for o in stack["Outputs"] if o["OutputKey"] == "VpcId"],
+        }
+    ]
+    subnets = aws.ec2.describe_subnets(Filters=own)["Subnets"]
+    assert sorted(subnet["AvailabilityZone"] for subnet in subnets) == [
+        "eu-west-2a",
+        "eu-west-2c",
+        "eu-west-2c",
+    ]
+    stacks.delete(f"{PROJECT}-{NETWORK}")
+    assert inventory(aws, PROJECT) == {}
+
+
 def test_01_before_00(region_of, settings):
     aws, stacks = region_of("eu-west-3")
     said = attempt(stacks, STUDIO, **parameters(STUDIO, settings, aws.account))
