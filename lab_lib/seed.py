@@ -78,11 +78,11 @@ def find_repositories(lab: Lab) -> dict[str, Repository]:
 
 # %% ../nbs/lib/19_seed.ipynb #eeb90d86
 def package_version(root: str | Path) -> str:
-    "Version of the `lab_lib` in the checkout `root`, with a fingerprint of its code: for example 0.1.0+lab.3f2a91c04b7d."
+    "Version of the `lab_lib` in the checkout `root`, with a fingerprint of its code and dependencies: for example 0.1.0+lab.3f2a91c04b7d."
     root = Path(root)
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
     (version,) = re.findall(r'^version = "([^"+]+)"$', project, re.MULTILINE)
-    digest = hashlib.sha256(project.encode())
+    digest = hashlib.sha256(project.encode() + (root / "constraints.txt").read_bytes())
     for file in sorted((root / "lab_lib").rglob("*.py")):
         digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
     return f"{version}+lab.{digest.hexdigest()[:12]}"
@@ -99,10 +99,12 @@ def build_wheel(root: str | Path, into: str | Path) -> Path:
         shutil.copytree(root / "lab_lib", source / "lab_lib", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("README.md", "LICENSE"):
             shutil.copyfile(root / name, source / name)
+        shutil.copyfile(root / "constraints.txt", source / "lab_lib" / "constraints.txt")
         project = (root / "pyproject.toml").read_text(encoding="utf-8")
         project = re.sub(r'^version = ".*"$', f'version = "{version}"', project, flags=re.MULTILINE)
         project = project.replace('include = ["lab_lib*", "local_aws*"]', 'include = ["lab_lib*"]')
         project = re.sub(r'^local-aws = .*\n', "", project, flags=re.MULTILINE)
+        project += '\n[tool.setuptools.package-data]\nlab_lib = ["constraints.txt"]\n'
         (source / "pyproject.toml").write_text(project, encoding="utf-8")
         options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check"]
         command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", str(into), str(source)]

@@ -57,7 +57,8 @@ class TestVersion:
     def checkout(self, tmp_path):
         shutil.copytree(ROOT / "lab_lib", tmp_path / "lab_lib", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(ROOT / "seed_code", tmp_path / "seed_code")
-        shutil.copyfile(ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
+        for name in ("pyproject.toml", "constraints.txt"):
+            shutil.copyfile(ROOT / name, tmp_path / name)
         return tmp_path
 
     def test_it_changes_with_the_code_and_with_the_dependencies_and_with_nothing_else(self, checkout):
@@ -71,10 +72,11 @@ class TestVersion:
         second = seed.package_version(checkout)
         module.rename(module.with_name("renamed.py"))
         third = seed.package_version(checkout)
-        project = checkout / "pyproject.toml"
-        project.write_text(project.read_text() + "\n")
-        versions = {first, second, third, seed.package_version(checkout)}
-        assert len(versions) == 4 and len({version.partition("+")[0] for version in versions}) == 1
+        versions = {first, second, third}
+        for name in ("pyproject.toml", "constraints.txt"):
+            (checkout / name).write_text((checkout / name).read_text() + "\n")
+            versions.add(seed.package_version(checkout))
+        assert len(versions) == 5 and len({version.partition("+")[0] for version in versions}) == 1
 
     def test_a_seed_is_pinned_to_it(self, checkout, tmp_path):
         folder = tmp_path / "copy"

@@ -64,6 +64,10 @@ def test_the_buildspec_calls_commands_that_exist_with_the_pinned_boto3(kind):
             "deployment": {"deploy-model"},
         }[kind]
     )
+    # what the wheel brings along has the versions that the workshop was tested with
+    (finds,) = [command for command in commands if command.startswith("CONSTRAINTS=")]
+    (installs,) = [command for command in commands if "requirements.txt" in command and "pip" in command]
+    assert "constraints.txt" in finds and installs.endswith('--constraint "$CONSTRAINTS"')
     # nothing prints the environment, where credentials are
     assert not any(re.search(r"\b(env|printenv|set)\b\s*($|\|)", command) for command in commands)
 
