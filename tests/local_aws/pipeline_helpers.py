@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 
-from conftest import ROLE
+from servers import ROLE
 
 FINAL = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
 

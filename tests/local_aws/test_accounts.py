@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from codepipeline_helpers import Pipelines, action, make_role
-from conftest import IMAGE, clients_of, running_server
 from endpoint_helpers import ECHO, SKLEARN, archive
+from servers import IMAGE, clients_of, running_server
 from waiting import until
 
 from local_aws.config import ACCOUNT_ID

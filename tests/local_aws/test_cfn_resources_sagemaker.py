@@ -8,8 +8,8 @@ import tarfile
 import pytest
 from botocore.exceptions import ClientError
 from cfn_resources import Stack
-from conftest import IMAGE, ROLE
 from refusals import gone
+from servers import IMAGE, ROLE
 
 pytestmark = pytest.mark.slow
 ACCOUNT, REGION = "123456789012", "us-east-1"

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import clients_of, running_server
+from servers import clients_of, running_server
 
 PARAMETER = "AWS::SSM::Parameter"
 LAMBDA = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 from botocore.exceptions import ClientError
-from conftest import ROLE, clients_of
 from git_client import Copy, git, with_credentials
+from servers import ROLE, clients_of
 
 from local_aws import client
 from local_aws.config import DUMMY_ACCESS_KEY, DUMMY_SECRET_KEY, LocalAwsError

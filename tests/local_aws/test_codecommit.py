@@ -15,8 +15,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import clients_of
 from git_client import PASSWORD, Copy, Refused, git, with_credentials
+from servers import clients_of
 
 from local_aws import client
 from local_aws.services.codecommit.callers import Caller

@@ -9,7 +9,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 from codepipeline_helpers import ENDED, Pipelines, action, approval, make_role, zipped
-from conftest import IMAGE, clients_of, running_server
+from servers import IMAGE, clients_of, running_server
 from waiting import until
 
 

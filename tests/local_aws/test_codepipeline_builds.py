@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 from codepipeline_helpers import ENDED, Pipelines, action, make_role
-from conftest import clients_of, running_server
+from servers import clients_of, running_server
 from waiting import until
 
 pytestmark = pytest.mark.slow

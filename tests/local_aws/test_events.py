@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 from codepipeline_helpers import make_role, zipped
-from conftest import IMAGE, ROLE, clients_of, running_server
+from servers import IMAGE, ROLE, clients_of, running_server
 from waiting import until
 
 from local_aws.server.app import LocalAwsApp

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import clients_of, running_server
+from servers import clients_of, running_server
 
 from local_aws.services.functions import inline_zip
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Jobs, clients_of, running_server
+from servers import Jobs, clients_of, running_server
 
 from local_aws import LocalAwsError, client
 

@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Jobs, clients_of, running_server
+from servers import Jobs, clients_of, running_server
 
 from local_aws import client
 from local_aws.runtime.sandbox import namespace_flags

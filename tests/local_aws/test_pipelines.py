@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IMAGE
 from pipeline_helpers import Pipelines, always, check, compare, fail, get
+from servers import IMAGE
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import uuid
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IMAGE, ROLE, Jobs, clients_of, running_server
 from pipeline_helpers import Pipelines, always, check, compare, fail, get
+from servers import IMAGE, ROLE, Jobs, clients_of, running_server
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import ROLE, clients_of, running_server
 from refusals import refused
+from servers import ROLE, clients_of, running_server
 
 REGION = "us-east-1"
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Jobs, clients_of
+from servers import Jobs, clients_of
 
 from local_aws.services.jobs.runner import JobRunner, Run, Stopped
 

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import IMAGE, ROLE, clients_of, running_server
+from servers import IMAGE, ROLE, clients_of, running_server
 
 SCRIPT = """
 import argparse
