@@ -76,7 +76,7 @@ def report(summary: dict) -> None:
     print("\nLabs (executed notebooks in build/labs/)")
     for name, seconds in summary.get("seconds", {}).items():
         print(f"  {name:<40} {seconds:6.1f} s")
-    print("Model versions (macro-F1 on the test split)")
+    print(f"Model versions in {summary.get('model_package_group', 'no group')} (macro-F1 on the test split)")
     for row in summary.get("versions", []):
         score = "no metrics" if pd.isna(row["macro_f1"]) else f"{row['macro_f1']:.3f}"
         print(f"  version {row['version']:<3} {row['framework']:<12} {score}  {row['status']}")
@@ -114,6 +114,8 @@ def run_all(
                 stamps[run.name] = stamp
                 summary.setdefault("seconds", {})[run.name] = round(seconds, 1)
                 _write(STAMPS, stamps)
+            # the group that the labs began with: stacks that a lab deploys bring one of their own
+            summary["model_package_group"] = lab.model_package_group
             summary["versions"] = list_versions(lab).drop(columns="arn").to_dict("records")
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it running

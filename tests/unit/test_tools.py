@@ -66,8 +66,10 @@ def test_the_fingerprint_sees_code_pins_and_parameters(tmp_path):
 def test_the_report_has_versions_without_metrics_too(capsys, missing):
     rows = [(2, "huggingface", "Approved", 0.8), (1, "", "Rejected", missing)]
     keys = ("version", "framework", "status", "macro_f1")
-    run_labs.report({"versions": [dict(zip(keys, row, strict=True)) for row in rows]})
+    versions = [dict(zip(keys, row, strict=True)) for row in rows]
+    run_labs.report({"model_package_group": "tweet-sentiment", "versions": versions})
     printed = capsys.readouterr().out
+    assert "Model versions in tweet-sentiment (" in printed
     assert re.search(r"version 2 +huggingface +0\.800 +Approved", printed)
     assert re.search(r"version 1 +no metrics +Rejected", printed)
 
