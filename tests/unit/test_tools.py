@@ -86,6 +86,8 @@ def labs_elsewhere(tmp_path, monkeypatch):
     for name in ("BUILD", "STAMPS", "SUMMARY"):
         monkeypatch.setattr(run_labs, name, tmp_path / getattr(labs, name).name)
     monkeypatch.setattr(run_labs, "backend", lambda: contextlib.nullcontext((None, None)))
+    # a command of its own ends all its children; here those are the servers of other tests
+    monkeypatch.setattr(run_labs.processes, "end", lambda children: None)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield tmp_path
     for number, handler in before.items():
