@@ -141,6 +141,16 @@ def test_int8_agrees_with_pytorch_and_a_run_without_it_leaves_none_behind(
     assert not (tmp_path / "model.int8.onnx").exists()
 
 
+def test_int8_weights_leave_room_for_cpus_without_vnni(small_model):
+    import onnx
+
+    model = onnx.load(small_model / "model.int8.onnx")
+    weights = [onnx.numpy_helper.to_array(w) for w in model.graph.initializer]
+    weights = [w for w in weights if w.dtype == np.int8 and w.ndim == 2]
+    assert len(weights) > 5
+    assert 60 <= max(np.abs(w.astype(int)).max() for w in weights) <= 64
+
+
 def test_a_costly_quantization_is_called_out(small_model, tmp_path, monkeypatch, capsys):
     import shutil
 
