@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CHECKOV := .venv-checkov
+# the slow ones run one by one: they use both cores, and some measure
+QUICK_TESTS = $(BIN)/python -m pytest tests -m 'not slow' -n 2 --dist loadfile
 
 .PHONY: help install workshop test test-fast book local jupyter bench lint export clean constraints \
 	aws-up aws-down aws-status
@@ -40,10 +42,11 @@ test: $(INSTALLED) $(CHECKOV)/.installed ## all tests: code, notebooks, local_aw
 	@$(BIN)/python -m tools.check_export
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest tests
+	$(QUICK_TESTS)
+	$(BIN)/python -m pytest tests -m slow
 
 test-fast: $(INSTALLED) ## the quick tests, under 3 minutes
-	$(BIN)/python -m pytest tests -m 'not slow' -n 2 --dist loadfile
+	$(QUICK_TESTS)
 
 book: $(INSTALLED) ## build the site from the labs as they were last run
 	@$(BIN)/python -m tools.build_site
