@@ -92,6 +92,13 @@ def test_the_coverage_table_is_the_codes_own(site):
     assert "CreateTrainingJob" in text and "InvokeEndpoint" in text and "answered by local_aws itself" in text
 
 
+def test_building_the_site_leaves_moto_as_it_is(site):
+    """Other tests of this process mock AWS with it."""
+    from moto.s3.models import FakeKey
+
+    assert FakeKey.value.fget.__module__ == "moto.s3.models"
+
+
 def test_executed_labs_show_their_plots(workshop):
     """The site that `make workshop` built."""
     html = workshop.copy / "build" / "site" / "_build" / "html"
