@@ -67,7 +67,7 @@ def _write_stacks(book: Path) -> None:
             (book / f"generated-{stack}-{name}.md").write_text(table(stack) + "\n", encoding="utf-8")
 
 
-def _coverage() -> str:
+def coverage_table() -> str:
     """What local_aws emulates, as Markdown; in a process of its own, since loading its services changes moto."""
     command = [sys.executable, "-m", "local_aws.coverage"]
     return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -77,7 +77,7 @@ def lay_out() -> list[str]:
     """Write all pages under SOURCE; returns the labs that have not been run, whose pages have no outputs."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(ROOT / "book", SOURCE / "book")
-    (SOURCE / "book" / "generated-coverage.md").write_text(_coverage(), encoding="utf-8")
+    (SOURCE / "book" / "generated-coverage.md").write_text(coverage_table(), encoding="utf-8")
     _write_stacks(SOURCE / "book")
     for name in ("_toc.yml", "book/_config.yml"):
         shutil.copy(ROOT / name, SOURCE)
