@@ -19,17 +19,17 @@ class Coverage:
 def sagemaker() -> Coverage:
     """Every action of botocore's model of SageMaker, and InvokeEndpoint, sorted into who answers it."""
     from botocore import xform_name
-    from botocore.session import get_session
     from moto.sagemaker.models import SageMakerModelBackend
     from moto.sagemaker.responses import SageMakerResponse
 
     from local_aws.server.app import LocalAwsApp
     from local_aws.server.emulated import why_not
+    from local_aws.server.sagemaker_model import service_model
 
     with tempfile.TemporaryDirectory() as home:
         LocalAwsApp(Path(home)).load_services()
     coverage = Coverage()
-    for action in sorted(get_session().get_service_model("sagemaker").operation_names):
+    for action in sorted(service_model().operation_names):
         name = xform_name(action)
         methods = [getattr(kind, name, None) for kind in (SageMakerResponse, SageMakerModelBackend)]
         if methods[0] is None or why_not("sagemaker", action):

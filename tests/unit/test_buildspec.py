@@ -51,7 +51,7 @@ artifacts:
     report:
       files: report.html
 cache:
-  paths: [/root/.cache]
+  paths: [/var/cache/pip]
 """
 
 

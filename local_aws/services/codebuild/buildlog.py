@@ -30,9 +30,8 @@ class BuildLog:
         if self._writer is None:
             return
         with self._lock:
-            masked = [
-                self.mask(line) for line in lines
-            ]  # before they are cut, so that no secret is cut in two
+            # before they are cut, so that no secret is cut in two
+            masked = [self.mask(line) for line in lines]
             self._writer.write(
                 [line[at : at + MAX_EVENT] for line in masked for at in range(0, len(line) or 1, MAX_EVENT)]
             )

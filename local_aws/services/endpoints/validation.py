@@ -1,9 +1,10 @@
 """Checks of endpoint requests, with SageMaker's wording."""
 
 import re
-from functools import cache
 
 from moto.sagemaker.exceptions import ValidationError
+
+from local_aws.server.sagemaker_model import check_instance_type
 
 PATTERNS = {
     "modelName": r"[a-zA-Z0-9]([\-a-zA-Z0-9]*[a-zA-Z0-9])?",
@@ -48,15 +49,6 @@ def check_name(value: str | None, field: str) -> None:
         )
 
 
-@cache
-def instance_types() -> frozenset[str]:
-    """SageMaker's own list for endpoints, from botocore's model of the API."""
-    from botocore.session import get_session
-
-    shape = get_session().get_service_model("sagemaker").shape_for("ProductionVariantInstanceType")
-    return frozenset(shape.enum)
-
-
 def check_variants(variants: list[dict]) -> None:
     """The ProductionVariants of CreateEndpointConfig. Raises `ValidationError`."""
     if not variants:
@@ -77,13 +69,12 @@ def check_variants(variants: list[dict]) -> None:
                 message=f"Variant {name} has a ServerlessConfig, which local_aws does not emulate. "
                 "Give InstanceType and InitialInstanceCount."
             )
-        kind = variant.get("InstanceType")
-        if kind not in instance_types():
-            raise ValidationError(
-                message=f"1 validation error detected: Value '{kind}' at "
-                f"'productionVariants.{len(seen)}.member.instanceType' failed to satisfy constraint: "
-                "Member must satisfy enum value set of ProductionVariantInstanceType, such as ml.m5.large"
-            )
+        check_instance_type(
+            variant.get("InstanceType"),
+            "ProductionVariantInstanceType",
+            f"productionVariants.{len(seen)}.member.instanceType",
+            "ml.m5.large",
+        )
         if int(variant.get("InitialInstanceCount") or 1) < 1:
             raise ValidationError(message=f"InitialInstanceCount of variant {name} must be at least 1.")
         if float(variant.get("InitialVariantWeight", 1.0)) < 0:

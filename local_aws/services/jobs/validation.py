@@ -1,9 +1,10 @@
 """What a Create call refuses at once, in AWS's words where it has some."""
 
 import re
-from functools import cache
 
 from moto.sagemaker.exceptions import ValidationError
+
+from local_aws.server import sagemaker_model
 
 _CHANNEL = r"[A-Za-z0-9\.\-_]+"
 _NAME = "[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
@@ -51,18 +52,7 @@ def check_regexes(definitions: list[dict[str, str]]) -> None:
             )
 
 
-@cache
-def _instance_types(kind: str) -> frozenset[str]:
-    """SageMaker's own list for that kind of job, from botocore's model of the API."""
-    from botocore.session import get_session
-
-    return frozenset(get_session().get_service_model("sagemaker").shape_for(f"{kind}InstanceType").enum)
-
-
 def check_instance_type(name: str | None, kind: str, member: str) -> None:
     """`kind`: Training, Processing or Transform."""
-    if name is not None and name not in _instance_types(kind):
-        raise ValidationError(
-            message=f"1 validation error detected: Value '{name}' at '{member}' failed to satisfy constraint: "
-            f"Member must satisfy enum value set of {kind}InstanceType, such as ml.m5.xlarge"
-        )
+    if name is not None:
+        sagemaker_model.check_instance_type(name, f"{kind}InstanceType", member, "ml.m5.xlarge")

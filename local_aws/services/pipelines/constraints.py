@@ -9,7 +9,7 @@ from typing import Any
 from botocore import xform_name
 from moto.sagemaker.exceptions import ValidationError
 
-from local_aws.services.pipelines.operations import service_model
+from local_aws.server.sagemaker_model import service_model
 
 _ELSEWHERE = ("PipelineDefinition",)  # checked where it is read
 _PATTERN_LIMIT = 2048  # characters of a text that a pattern is tried on

@@ -2,9 +2,9 @@
 definition's arguments fit an operation's input shape (botocore's service model)."""
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
+from local_aws.server.sagemaker_model import service_model
 from local_aws.services.pipelines.expressions import ExpressionError, is_expression, text
 
 
@@ -86,14 +86,6 @@ NOT_EMULATED = (
     "Cleanup",
     "ForEach",
 )
-
-
-@cache
-def service_model() -> Any:
-    """botocore's model of SageMaker."""
-    from botocore.session import get_session
-
-    return get_session().get_service_model("sagemaker")
 
 
 def _literal_fits(value: Any, kind: str) -> bool:

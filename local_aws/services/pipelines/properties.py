@@ -6,9 +6,10 @@ Source: AWS's 'Step properties' in 'Pipelines steps'; `TrainingJobSummaries` fro
 
 from typing import Any
 
+from local_aws.server.sagemaker_model import service_model
 from local_aws.services.pipelines import paths
 from local_aws.services.pipelines.expressions import ExpressionError
-from local_aws.services.pipelines.operations import OPERATIONS, service_model
+from local_aws.services.pipelines.operations import OPERATIONS
 
 OUTPUT_TYPES = ("String", "Integer", "Float", "Boolean")
 _SUMMARIES = "TrainingJobSummaries"
